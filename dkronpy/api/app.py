@@ -1,0 +1,106 @@
+"""The HTTP application: its routes, and the one middleware that every request passes."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from dkronpy.api.auth import Gate
+from dkronpy.api.changes import ChangeRoutes
+from dkronpy.api.cluster import ClusterRoutes
+from dkronpy.api.context import Context
+from dkronpy.api.document import DocumentRoutes
+from dkronpy.api.errors import EXPECTED, Problem, problem
+from dkronpy.api.events import Events
+from dkronpy.api.executions import ExecutionRoutes
+from dkronpy.api.explain import ExplainRoutes
+from dkronpy.api.jobs import JobRoutes
+from dkronpy.api.ledger import Ledger
+from dkronpy.api.output import OutputRoutes
+from dkronpy.api.requests import MAX_BODY
+from dkronpy.api.restore import RestoreRoutes
+from dkronpy.api.schedules import ScheduleRoutes
+from dkronpy.api.services import Services
+from dkronpy.api.streams import Streams
+from dkronpy.api.views import JobViews
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler, Middleware
+
+log = logging.getLogger(__name__)
+
+
+def build(services: Services) -> web.Application:
+    """The API of one server, to be given to an aiohttp runner (with its access log off). Its event streams end when the
+    application shuts down."""
+    streams = Streams()
+    views = JobViews(services.mirror, services.now)
+    context = Context(services, views, Ledger(services.mirror, services.history), streams)
+    gate = Gate(services.settings)
+    node = services.settings().node_name
+    app = web.Application(middlewares=[_middleware(gate)], client_max_size=MAX_BODY)
+    for resource in (
+        JobRoutes(context),
+        ExecutionRoutes(context),
+        OutputRoutes(context),
+        ScheduleRoutes(context),
+        ExplainRoutes(context),
+        ChangeRoutes(context),
+        RestoreRoutes(context),
+        ClusterRoutes(context),
+        Events(services.mirror, views, streams),
+        DocumentRoutes(),
+    ):
+        app.add_routes(resource.routes())
+
+    async def dress(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["X-Whom"] = node
+        response.headers.update(gate.sharing_headers(request))
+
+    async def end_streams(_: web.Application) -> None:
+        streams.close()
+
+    app.on_response_prepare.append(dress)
+    app.on_shutdown.append(end_streams)
+    return app
+
+
+def _middleware(gate: Gate) -> Middleware:
+    @web.middleware
+    async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refusal = gate.refusal(request)
+        if refusal is not None:
+            response: web.StreamResponse = refusal.response()
+        else:
+            try:
+                response = await handler(request)
+            except EXPECTED as error:
+                response = problem(error).response()
+            except web.HTTPException as error:
+                response = gate.preflight(request) or await _unrouted(request, error)
+            except Exception:
+                log.exception("a request failed", extra={"method": request.method, "path": request.path})
+                response = Problem(500, "the node failed to answer; its log tells why").response()
+        return response
+
+    return serve
+
+
+async def _unrouted(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    """404 and 405, and the redirect of a path with one slash too many."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        detail = f"{request.method} is not allowed here: use {allowed}"
+        return Problem(405, detail, headers={"Allow": allowed}).response()
+    path = request.rel_url.raw_path
+    if error.status == 404 and len(path) > 1 and path.endswith("/"):
+        there = request.rel_url.with_path(path[:-1], encoded=True, keep_query=True)
+        found = await request.app.router.resolve(request.clone(rel_url=there))
+        if found.http_exception is None:
+            status = 301 if request.method in ("GET", "HEAD") else 307
+            return web.Response(status=status, headers={"Location": str(there)})
+    if error.status == 404:
+        return Problem(404, f"there is nothing at {request.path[:200]!r}").response()
+    return Problem(error.status, error.text or error.reason).response()

@@ -1,0 +1,142 @@
+"""The node and its cluster: health, index, leader, members, leaving, the pause, metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from dkronpy import __version__
+from dkronpy.api.answers import answer
+from dkronpy.api.context import Context
+from dkronpy.api.errors import Problem, invalid
+from dkronpy.api.requests import by, json_object
+from dkronpy.api.shapes import member_shape, time_or_null
+from dkronpy.model.member import MemberStatus
+from dkronpy.model.records import Pause
+
+MAX_REASON = 1000
+"""Characters of the reason for a pause."""
+
+
+class ClusterRoutes:
+    """The routes that are about no job."""
+
+    def __init__(self, context: Context) -> None:
+        self._services = context.services
+        self._cluster = context.services.cluster
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/health", self.health),
+            web.get("/metrics", self.metrics),
+            web.get("/", self.index),
+            web.get("/v1", self.index),
+            web.get("/v1/", self.index),
+            web.get("/v1/leader", self.leader),
+            web.get("/v1/isleader", self.is_leader),
+            web.get("/v1/members", self.members),
+            web.post("/v1/leave", self.leave),
+            web.get("/v1/pause", self.paused),
+            web.post("/v1/pause", self.pause),
+            web.post("/v1/unpause", self.unpause),
+        ]
+
+    async def health(self, request: web.Request) -> web.Response:
+        issues = [*self._services.faults()]
+        store = "ok" if self._services.mirror.healthy else "unavailable"
+        if store != "ok":
+            issues.append("the store can't be reached")
+        body: dict[str, Any] = {
+            "status": "unhealthy" if issues else "healthy",
+            "leader": self._cluster.leading(),
+            "leader_name": self._cluster.leader(),
+            "store": store,
+        }
+        if issues:
+            body["issues"] = issues
+        return answer(request, body, status=503 if issues else 200)
+
+    async def index(self, request: web.Request) -> web.Response:
+        """The node in short. All values are strings, as Dkron's clients expect."""
+        settings = self._services.settings()
+        members = self._cluster.members()
+        tags = dict[str, str]()
+        for member in members:
+            if member.name == settings.node_name:
+                tags = member.tags
+        counts = {status: sum(member.status is status for member in members) for status in MemberStatus}
+        zeros = (
+            "health_score",
+            "member_time",
+            "event_time",
+            "query_time",
+            "intent_queue",
+            "event_queue",
+            "query_queue",
+        )
+        return answer(
+            request,
+            {
+                "agent": {
+                    "name": settings.node_name,
+                    "version": __version__,
+                    "backend": str(settings.backend),
+                    "backend_status": "200" if self._services.mirror.healthy else "503",
+                },
+                "serf": {
+                    "members": str(len(members)),
+                    "failed": str(counts[MemberStatus.FAILED]),
+                    "left": str(counts[MemberStatus.LEFT]),
+                    **dict.fromkeys(zeros, "0"),
+                    "encrypted": "true" if settings.encrypt else "false",
+                    "coordinate_resets": "0",
+                },
+                "tags": tags,
+            },
+        )
+
+    async def leader(self, request: web.Request) -> web.Response:
+        name = self._cluster.leader()
+        for member in self._cluster.members():
+            if member.name == name:
+                return answer(request, member_shape(member))
+        raise Problem(503, "nobody leads at this moment: try again", headers={"Retry-After": "1"})
+
+    async def is_leader(self, request: web.Request) -> web.Response:
+        if self._cluster.leading():
+            return answer(request, "I am a leader")
+        return answer(request, "I am a follower", status=404)
+
+    async def members(self, request: web.Request) -> web.Response:
+        shapes = [member_shape(member) for member in self._cluster.members()]
+        return answer(request, shapes, headers={"X-Total-Count": str(len(shapes))})
+
+    async def leave(self, request: web.Request) -> web.Response:
+        """Answers with the members that remain."""
+        name = self._services.settings().node_name
+        await self._cluster.leave()
+        return answer(request, [member_shape(member) for member in self._cluster.members() if member.name != name])
+
+    async def paused(self, request: web.Request) -> web.Response:
+        held = self._services.mirror.pause
+        return answer(request, pause_shape(None if held is None else held.value))
+
+    async def pause(self, request: web.Request) -> web.Response:
+        reason = (await json_object(request)).get("reason") or ""
+        if not isinstance(reason, str) or len(reason) > MAX_REASON:
+            raise invalid(("reason", f"must be a string of at most {MAX_REASON} characters"))
+        return answer(request, pause_shape(await self._services.jobs.pause(reason=reason, by=by(request))))
+
+    async def unpause(self, request: web.Request) -> web.Response:
+        return answer(request, pause_shape(await self._services.jobs.unpause()))
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._services.metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def pause_shape(pause: Pause | None) -> dict[str, Any]:
+    if pause is None or not pause.since or pause.until:
+        return {"paused": False}
+    return {"paused": True, "since": time_or_null(pause.since), "reason": pause.reason, "by": pause.by}

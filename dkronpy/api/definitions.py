@@ -1,0 +1,74 @@
+"""From what a user wrote to a job that can be stored: the model's checks, and those that need schedules and time."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import msgspec
+
+from dkronpy.model.job import Job
+from dkronpy.model.spec import SpecError, parse_spec, to_document, to_job
+from dkronpy.schedule import Schedule, ScheduleError, parse
+from dkronpy.scheduling.targeting import split_count
+
+MAX_JOB: Final = 128_000
+"""Bytes of a stored definition: a commit holds it twice, once as the job and once as the edit."""
+
+
+def checked_job(data: object, *, now: int, old: Job | None = None) -> Job:
+    """The job that a decoded JSON object describes.
+
+    `old` is the job of that name as it is: an `@at` that it has already may be past, any other may not.
+    Raises SpecError with everything that is wrong.
+    """
+    spec = parse_spec(data)
+    errors: list[tuple[str, str]] = []
+    schedule: Schedule | None = None
+    try:
+        schedule = parse(spec.schedule or "@manually", spec.timezone, job=spec.name)
+    except ScheduleError as error:
+        errors.append((error.field, str(error)))
+    unchanged = old is not None and (old.schedule, old.timezone) == (spec.schedule, spec.timezone)
+    if schedule is not None and not unchanged and not spec.parent_job and _is_past(schedule, now):
+        errors.append(("schedule", f"{spec.schedule!r} is already past: write a time to come"))
+    for tag, value in spec.tags.items():
+        try:
+            split_count(value)
+        except ValueError as error:
+            errors.append((f"tags.{tag}", str(error)))
+    if errors:
+        raise SpecError(errors)
+    job = to_job(spec)
+    if len(msgspec.json.encode(job)) > MAX_JOB:
+        raise SpecError([("", f"the job is too large: at most {MAX_JOB} bytes are allowed")])
+    return job
+
+
+def name_in(data: object) -> str | None:
+    """The name in a decoded JSON object, whatever else it is; None when there is none."""
+    name = cast("dict[str, object]", data).get("name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def merged(job: Job, patch: dict[str, Any]) -> dict[str, Any]:
+    """The job as its user writes it, after an RFC 7396 merge."""
+    return merge(to_document(job), patch)
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """RFC 7396: objects merge, null removes, anything else replaces. The depth is bounded by what was decoded."""
+    if not isinstance(patch, dict):
+        return patch
+    result = {**cast("dict[str, Any]", target)} if isinstance(target, dict) else dict[str, Any]()
+    for key, value in cast("dict[str, Any]", patch).items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key), value)
+    return result
+
+
+def _is_past(schedule: Schedule, now: int) -> bool:
+    """Whether it fired, and fires no more, not even within the grace it gives itself."""
+    last = schedule.next(0) if schedule.next(now) is None else None
+    return last is not None and last + (schedule.grace or 0) <= now

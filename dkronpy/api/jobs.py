@@ -1,0 +1,232 @@
+"""Jobs: list, read, create, replace, change, delete, switch on and off, run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final, cast
+from urllib.parse import quote
+
+import msgspec
+from aiohttp import web
+
+from dkronpy.api.answers import answer_bytes
+from dkronpy.api.context import Context
+from dkronpy.api.definitions import checked_job, merged, name_in
+from dkronpy.api.errors import invalid
+from dkronpy.api.requests import by, etag, expected_revision, integer, json_body, json_object, present, switch
+from dkronpy.catalog.jobs import Written
+from dkronpy.catalog.mirror import Held
+from dkronpy.model.job import Job, JobState, JobStatus
+
+_UNTRIGGERED: Final = "untriggered"
+_STATUSES: Final = {_UNTRIGGERED: JobStatus.UNTRIGGERED} | {str(status): status for status in JobStatus if status}
+_ENTRY: Final = re.compile(r"(tags|metadata)\[(.+)\]", re.DOTALL)
+_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+MAX_ENV: Final = 64_000
+"""Bytes of the environment given with a run."""
+_STATELESS: Final = JobState()
+
+
+class JobRoutes:
+    """The routes under /v1/jobs that are about the job itself."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._mirror = context.services.mirror
+        self._jobs = context.services.jobs
+        self._views = context.views
+        self._now = context.services.now
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/jobs/{job}", self.get),
+            web.get("/v1/jobs", self.list),
+            web.post("/v1/jobs", self.create),
+            web.patch("/v1/jobs", self.patch),
+            web.put("/v1/jobs/{job}", self.replace),
+            web.patch("/v1/jobs/{job}", self.patch),
+            web.delete("/v1/jobs/{job}", self.delete),
+            web.post("/v1/jobs/{job}", self.run),
+            web.post("/v1/jobs/{job}/run", self.run),
+            web.post("/v1/jobs/{job}/toggle", self.toggle),
+        ]
+
+    async def get(self, request: web.Request) -> web.Response:
+        held = self._context.held(request.match_info["job"])
+        return answer_bytes(request, self._views.body(held), headers={"ETag": etag(held.revision)})
+
+    async def list(self, request: web.Request) -> web.Response:
+        if "?" not in request.raw_path:
+            body = await self._views.all()
+            return answer_bytes(request, body, headers={"X-Total-Count": str(len(self._mirror.jobs))})
+        names = self._selected(request)
+        self._sort(request, names)
+        start = integer(request, "_start", 0)
+        end = integer(request, "_end", len(names))
+        body = await self._views.array(names[start:end])
+        return answer_bytes(request, body, headers={"X-Total-Count": str(len(names))})
+
+    async def create(self, request: web.Request) -> web.Response:
+        data = await json_body(request)
+        return await self._put(request, data, status=201)
+
+    async def replace(self, request: web.Request) -> web.Response:
+        name = request.match_info["job"]
+        data = await json_object(request)
+        _same_name(data, name)
+        return await self._put(request, {**data, "name": name}, status=200)
+
+    async def patch(self, request: web.Request) -> web.Response:
+        """RFC 7396 merge; without a name in the path the body names the job, and one that is new is created."""
+        data = await json_object(request)
+        name = request.match_info.get("job")
+        if name is None:
+            named = data.get("name")
+            if not isinstance(named, str) or named not in self._mirror.jobs:
+                return await self._put(request, data, status=201)
+            name = named
+        _same_name(data, name)
+        expect = expected_revision(request, self._context.held(name).revision)
+        written = await self._jobs.change(
+            name, lambda job: checked_job(merged(job, data), now=self._now(), old=job), by=by(request), expect=expect
+        )
+        return self._written(request, written, status=200)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        held = self._context.held(name := request.match_info["job"])
+        body = self._views.body(held)
+        await self._jobs.delete(name, by=by(request), expect=expected_revision(request, held.revision))
+        return answer_bytes(request, body)
+
+    async def toggle(self, request: web.Request) -> web.Response:
+        name = request.match_info["job"]
+        expect = expected_revision(request, self._context.held(name).revision)
+        written = await self._jobs.change(name, _toggled, by=by(request), expect=expect)
+        return self._written(request, written, status=200)
+
+    async def run(self, request: web.Request) -> web.Response:
+        """Asks for a run, durably, and answers at once; with a body, its `env` is added to the run's environment."""
+        name = request.match_info["job"]
+        held = self._context.held(name)
+        env = _environment(await json_object(request))
+        group = await self._jobs.trigger(name, by=by(request), env=env)
+        body = self._views.body(self._mirror.jobs.get(name, held))
+        return answer_bytes(request, _with_run(body, group), headers={"Location": request.path})
+
+    async def _put(self, request: web.Request, data: Any, *, status: int) -> web.Response:
+        """Create or replace; `status` is for a replaced job, a new one is 201."""
+        held = self._mirror.jobs.get(name) if (name := name_in(data)) is not None else None
+        expect = expected_revision(request, 0 if held is None else held.revision)
+        job = checked_job(data, now=self._now(), old=None if held is None else held.value)
+        run = "?" in request.raw_path and present(request, "runoncreate")
+        written = await self._jobs.put(job, by=by(request), expect=expect, run=run)
+        return self._written(request, written, status=201 if written.created else status)
+
+    def _written(self, request: web.Request, written: Written, *, status: int) -> web.Response:
+        held = written.job
+        body = self._views.body(held)
+        if written.group is not None:
+            body = _with_run(body, written.group)
+        headers = {"Location": f"/v1/jobs/{quote(held.value.name)}", "ETag": etag(held.revision)}
+        return answer_bytes(request, body, status=status, headers=headers)
+
+    def _selected(self, request: web.Request) -> list[str]:
+        """Names of the jobs that pass every filter of the query, sorted."""
+        query = request.query
+        tests: list[Callable[[Held[Job]], bool]] = []
+        if wanted := query.get("q", "").casefold():
+            tests.append(lambda held: wanted in held.value.name or wanted in held.value.displayname.casefold())
+        if status_text := query.get("status", ""):
+            if status_text not in _STATUSES:
+                raise invalid(("status", f"must be one of {', '.join(_STATUSES)}, not {status_text[:40]!r}"))
+            status = _STATUSES[status_text]
+            tests.append(lambda held: self._state(held).status is status)
+        if (disabled := switch(request, "disabled")) is not None:
+            tests.append(lambda held: held.value.disabled is disabled)
+        for parameter, value in query.items():
+            if (entry := _ENTRY.fullmatch(parameter)) is not None:
+                tests.append(_has_entry(entry[1], entry[2], value))
+        if not tests:
+            return [*self._views.names()]
+        jobs = self._mirror.jobs
+        return [name for name in self._views.names() if all(test(jobs[name]) for test in tests)]
+
+    def _sort(self, request: web.Request, names: list[str]) -> None:
+        sort = request.query.get("_sort", "") or "name"
+        order = request.query.get("_order", "").upper() or "ASC"
+        key = self._sort_keys().get(sort)
+        if key is None:
+            raise invalid(("_sort", f"must be one of {', '.join(self._sort_keys())}, not {sort[:40]!r}"))
+        if order not in ("ASC", "DESC"):
+            raise invalid(("_order", f"must be ASC or DESC, not {order[:40]!r}"))
+        jobs = self._mirror.jobs
+        if sort not in ("id", "name") or order == "DESC":
+            names.sort(key=lambda name: key(jobs[name]), reverse=order == "DESC")
+
+    def _sort_keys(self) -> dict[str, Callable[[Held[Job]], Any]]:
+        return {
+            "id": lambda held: held.value.name,
+            "name": lambda held: held.value.name,
+            "displayname": lambda held: held.value.displayname,
+            "schedule": lambda held: held.value.schedule,
+            "timezone": lambda held: held.value.timezone,
+            "owner": lambda held: held.value.owner,
+            "executor": lambda held: held.value.executor,
+            "disabled": lambda held: held.value.disabled,
+            "status": lambda held: self._state(held).status,
+            "success_count": lambda held: self._state(held).success_count,
+            "error_count": lambda held: self._state(held).error_count,
+            "last_success": lambda held: self._state(held).last_success or 0,
+            "last_error": lambda held: self._state(held).last_error or 0,
+            "next": lambda held: self._views.next(held) or 0,
+        }
+
+    def _state(self, held: Held[Job]) -> JobState:
+        state = self._mirror.states.get(held.value.name)
+        return _STATELESS if state is None else state.value
+
+
+def _has_entry(table: str, key: str, value: str) -> Callable[[Held[Job]], bool]:
+    if table == "tags":
+        return lambda held: held.value.tags.get(key) == value
+    return lambda held: held.value.metadata.get(key) == value
+
+
+def _toggled(job: Job) -> Job:
+    return msgspec.structs.replace(job, disabled=not job.disabled)
+
+
+def _with_run(body: bytes, group: int) -> bytes:
+    """A job's JSON with the group of the run that was asked for."""
+    return b'%b,"run":{"group":%d}}' % (body[:-1], group)
+
+
+def _same_name(data: dict[str, Any], name: str) -> None:
+    if data.get("name") not in (None, name):
+        raise invalid(("name", f"must be {name!r}, as in the path: a job can't be renamed, create another"))
+
+
+def _environment(data: dict[str, Any]) -> dict[str, str]:
+    """The `env` of a run's body. Raises Problem 400."""
+    env = data.get("env")
+    if env is None:
+        return {}
+    if not isinstance(env, dict):
+        raise invalid(("env", "must be an object of names and string values"))
+    found = cast("dict[str, Any]", env)
+    errors = [(f"env.{name[:64]}", message) for name, value in found.items() for message in _entry_faults(name, value)]
+    if errors:
+        raise invalid(*errors)
+    if sum(len(name) + len(value.encode()) for name, value in found.items()) > MAX_ENV:
+        raise invalid(("env", f"is too large: at most {MAX_ENV} bytes"))
+    return found
+
+
+def _entry_faults(name: str, value: object) -> Iterable[str]:
+    if not _ENV_NAME.fullmatch(name):
+        yield "the name must be letters, digits and underscores, and not begin with a digit"
+    if not isinstance(value, str):
+        yield 'must be a string, such as "5"'
+    elif "\0" in value:
+        yield "must not hold the character NUL"

@@ -1,0 +1,138 @@
+"""POST /v1/restore: the jobs of a backup, as `GET /v1/jobs` of a Dkron answered them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
+
+from aiohttp import web
+
+from dkronpy.api.answers import answer, encode
+from dkronpy.api.context import Context
+from dkronpy.api.definitions import checked_job, name_in
+from dkronpy.api.errors import Problem, invalid
+from dkronpy.api.requests import by, decode, read_body
+from dkronpy.catalog.jobs import MAX_ANCESTORS
+from dkronpy.model.job import Job, JobState
+from dkronpy.model.spec import SpecError, parse_state
+
+MAX_BACKUP: Final = 64 << 20
+"""Bytes."""
+MAX_ERRORS: Final = 100
+"""Errors that an answer names."""
+_AT_ONCE: Final = 64
+"""Jobs that are written at the same time."""
+Backup = dict[str, tuple[Job, JobState]]
+
+
+class RestoreRoutes:
+    def __init__(self, context: Context) -> None:
+        self._mirror = context.services.mirror
+        self._jobs = context.services.jobs
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post("/v1/restore", self.restore)]
+
+    async def restore(self, request: web.Request) -> web.Response:
+        """Checks every job before it stores the first; stores parents before their children, whatever their order.
+
+        Answers, as Dkron does, with a JSON string that holds a JSON list."""
+        backup = _checked(decode(await _file(request)))
+        who = by(request)
+        for generation in _generations(backup, self._known_parents(backup)):
+            for start in range(0, len(generation), _AT_ONCE):
+                part = generation[start : start + _AT_ONCE]
+                await asyncio.gather(*(self._jobs.put(job, by=who, state=state) for job, state in part))
+        return answer(request, encode([f"success create {name}" for name in backup]).decode())
+
+    def _known_parents(self, backup: Backup) -> dict[str, int]:
+        """How many ancestors the stored jobs have that are named as parents and are not replaced by the backup."""
+        depths: dict[str, int] = {}
+        for job, _ in backup.values():
+            name = job.parent_job
+            if name and name not in backup and name in self._mirror.jobs:
+                depth = 0
+                parent = name
+                while parent := (self._mirror.jobs[parent].value.parent_job if parent in self._mirror.jobs else ""):
+                    depth += 1
+                depths[name] = depth
+        return depths
+
+
+async def _file(request: web.Request) -> bytes:
+    """The backup: the field `file` of a form, or the body itself. Raises Problem 400 or 413."""
+    request = request.clone(client_max_size=MAX_BACKUP)
+    if not request.content_type.startswith("multipart/"):
+        return await read_body(request)
+    try:
+        form = await request.post()
+    except web.HTTPRequestEntityTooLarge:
+        raise Problem(413, f"the backup is too large: at most {MAX_BACKUP} bytes are allowed") from None
+    except ValueError as error:
+        raise Problem(400, f"the form can't be read: {error}") from None
+    field = form.get("file")
+    if isinstance(field, web.FileField):
+        return await asyncio.to_thread(field.file.read)
+    if isinstance(field, str):
+        return field.encode()
+    raise invalid(("file", "is missing: send the backup as the form's field 'file', or as the body"))
+
+
+def _checked(data: Any) -> Backup:
+    """The jobs of a backup with their counters, by name. Raises SpecError that names every bad job."""
+    if not isinstance(data, list):
+        raise invalid(("", "a backup is a JSON list of jobs"))
+    backup: Backup = {}
+    errors: list[tuple[str, str]] = []
+    for index, item in enumerate(cast("list[object]", data)):
+        where = (name_in(item) or f"[{index}]")[:64]
+        try:
+            # What has fired already is kept as it was: a backup may hold times that are past.
+            job, state = checked_job(item, now=0), parse_state(item)
+        except SpecError as error:
+            errors.extend((f"{where}.{field}" if field else where, message) for field, message in error.errors)
+        else:
+            if job.name in backup:
+                errors.append((f"{where}.name", "is in the backup twice"))
+            backup[job.name] = (job, state)
+        if len(errors) >= MAX_ERRORS:
+            break
+    if errors:
+        raise SpecError(errors[:MAX_ERRORS])
+    return backup
+
+
+def _generations(backup: Backup, known: Mapping[str, int]) -> list[list[tuple[Job, JobState]]]:
+    """The jobs in the order in which they can be stored: first those without a parent in the backup, then their
+    children, and so on. `known` tells how many ancestors other parents have.
+
+    Raises SpecError for parents that are missing or form a loop."""
+    errors = [
+        (f"{job.name}.parent_job", f"{job.parent_job!r} is neither in the backup nor stored")
+        for job, _ in backup.values()
+        if job.parent_job and job.parent_job not in backup and job.parent_job not in known
+    ]
+    children: dict[str, list[str]] = {}
+    for job, _ in backup.values():
+        if job.parent_job in backup:
+            children.setdefault(job.parent_job, []).append(job.name)
+    depths: dict[str, int] = {}
+    wave: Iterable[str] = [name for name, (job, _) in backup.items() if job.parent_job not in backup]
+    generations: list[list[tuple[Job, JobState]]] = []
+    while generation := list(wave):
+        for name in generation:
+            parent = backup[name][0].parent_job
+            depths[name] = depths[parent] + 1 if parent in depths else known[parent] + 1 if parent in known else 0
+            if depths[name] > MAX_ANCESTORS:
+                errors.append((f"{name}.parent_job", f"a chain of parents has at most {MAX_ANCESTORS} jobs"))
+        generations.append([backup[name] for name in generation])
+        wave = [child for name in generation for child in children.get(name, ())]
+    errors.extend(
+        (f"{name}.parent_job", "leads back to the job itself: a loop of parents")
+        for name in backup
+        if name not in depths
+    )
+    if errors:
+        raise SpecError(errors[:MAX_ERRORS])
+    return generations

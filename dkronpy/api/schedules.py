@@ -1,0 +1,84 @@
+"""When jobs fire: the next fires of a job, and those of a schedule that somebody thinks of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from dkronpy.api.answers import answer
+from dkronpy.api.context import Context
+from dkronpy.api.errors import invalid
+from dkronpy.api.requests import integer, json_object
+from dkronpy.model.job import Job
+from dkronpy.model.times import rfc3339
+from dkronpy.schedule import Schedule, ScheduleError, describe_fire, parse
+from dkronpy.scheduling.fires import compiled, next_fire
+
+DEFAULT_COUNT: Final = 5
+MAX_COUNT: Final = 1000
+
+
+class FireShape(msgspec.Struct, frozen=True, gc=False):
+    """A fire in UTC and on its zone's clock. `dst`: what a change of that clock does to it, null for nothing."""
+
+    time: str
+    local: str
+    dst: str | None
+
+
+class ScheduleRoutes:
+    """GET /v1/jobs/{job}/next and POST /v1/schedule/preview."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._now = context.services.now
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/jobs/{job}/next", self.next),
+            web.post("/v1/schedule/preview", self.preview),
+        ]
+
+    async def next(self, request: web.Request) -> web.Response:
+        job = self._context.held(request.match_info["job"]).value
+        count = integer(request, "count", DEFAULT_COUNT, least=1, most=MAX_COUNT)
+        if job.parent_job:
+            return answer(request, {"fires": []})
+        try:
+            schedule = compiled(job)
+        except ScheduleError as error:
+            raise invalid((error.field, str(error))) from None
+        return answer(request, {"fires": fires(job, schedule, self._now(), count)})
+
+    async def preview(self, request: web.Request) -> web.Response:
+        body = await json_object(request)
+        texts: dict[str, str] = {}
+        for field in ("schedule", "timezone", "name"):
+            value = body.get(field)
+            if value is not None and not isinstance(value, str):
+                raise invalid((field, "must be a string"))
+            texts[field] = value or ""
+        count = body.get("count")
+        count = DEFAULT_COUNT if count is None else count
+        if type(count) is not int or not 1 <= count <= MAX_COUNT:
+            raise invalid(("count", f"must be a whole number from 1 to {MAX_COUNT}"))
+        try:
+            schedule = parse(texts["schedule"], texts["timezone"], job=texts["name"])
+        except ScheduleError as error:
+            raise invalid((error.field, str(error))) from None
+        job = Job(name=texts["name"], since=0, schedule=texts["schedule"], timezone=texts["timezone"])
+        return answer(request, {"fires": fires(job, schedule, self._now(), count)})
+
+
+def fires(job: Job, schedule: Schedule, after: int, count: int) -> list[FireShape]:
+    """The job's first `count` fires after `after` (ns); fewer where it ends or is switched off."""
+    found: list[FireShape] = []
+    previous = after
+    while len(found) < count and (fire := next_fire(job, schedule, previous)) is not None:
+        described = describe_fire(schedule, fire, previous)
+        dst = described.shift.value if described.shift else "clock_changed" if described.clock_changed else None
+        found.append(FireShape(rfc3339(fire), described.local, dst))
+        previous = fire
+    return found

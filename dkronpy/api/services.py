@@ -1,0 +1,52 @@
+"""What the API is given by the agent: everything it needs to answer, and nothing that it could build itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from dkronpy.catalog.feed import Feed
+from dkronpy.catalog.jobs import Jobs
+from dkronpy.catalog.mirror import Mirror
+from dkronpy.config import Settings
+from dkronpy.history.contract import History
+from dkronpy.model.member import Member
+
+
+class Cluster(Protocol):
+    """The node's view of the cluster."""
+
+    def members(self) -> Sequence[Member]:
+        """Every member known, this node among them."""
+        ...
+
+    def leader(self) -> str | None:
+        """Name of the node that leads, None when nobody does."""
+        ...
+
+    def leading(self) -> bool:
+        """Whether this node leads now."""
+        ...
+
+    async def leave(self) -> None:
+        """Begin to leave the cluster and stop; returns as soon as that is under way."""
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """`settings` is a function because HUP may replace them (tokens, tags); `now` gives ns since the epoch; `faults`
+    names what is wrong with this node (an empty list: healthy)."""
+
+    settings: Callable[[], Settings]
+    mirror: Mirror
+    jobs: Jobs
+    history: History
+    cluster: Cluster
+    feed: Feed
+    metrics: CollectorRegistry
+    now: Callable[[], int]
+    faults: Callable[[], Sequence[str]]

@@ -1,0 +1,214 @@
+"""The JSON of jobs, executions and members: Dkron's fields in Dkron's order, then our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from dkronpy.history.contract import Output
+from dkronpy.model.duration import format_duration
+from dkronpy.model.execution import Execution, State
+from dkronpy.model.job import Job, JobState
+from dkronpy.model.member import Member
+from dkronpy.model.times import rfc3339
+
+
+class RetryShape(msgspec.Struct, frozen=True, gc=False):
+    initial: str
+    factor: float
+    maximum: str
+    on: str
+
+
+class CatchupShape(msgspec.Struct, frozen=True, gc=False):
+    window: str
+    policy: str
+
+
+class JobShape(msgspec.Struct, frozen=True, gc=False):
+    """A job with its state. Times are RFC 3339 in UTC, null for never."""
+
+    id: str
+    name: str
+    displayname: str
+    timezone: str
+    schedule: str
+    owner: str
+    owner_email: str
+    success_count: int
+    error_count: int
+    last_success: str | None
+    last_error: str | None
+    disabled: bool
+    tags: dict[str, str] | None
+    metadata: dict[str, str] | None
+    retries: int
+    dependent_jobs: list[str] | None
+    parent_job: str
+    processors: dict[str, dict[str, str]]
+    concurrency: str
+    executor: str
+    executor_config: dict[str, str]
+    status: str
+    next: str | None
+    ephemeral: bool
+    starts_at: str | None
+    expires_at: str | None
+    retry: RetryShape
+    catchup: CatchupShape
+    created_at: str | None
+    updated_at: str | None
+    running: int
+
+
+def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int | None, running: int) -> JobShape:
+    """`next` in ns; `running` counts the job's open executions."""
+    return JobShape(
+        id=job.name,
+        name=job.name,
+        displayname=job.displayname,
+        timezone=job.timezone,
+        schedule=job.schedule,
+        owner=job.owner,
+        owner_email=job.owner_email,
+        success_count=state.success_count,
+        error_count=state.error_count,
+        last_success=time_or_null(state.last_success),
+        last_error=time_or_null(state.last_error),
+        disabled=job.disabled,
+        tags=job.tags or None,
+        metadata=job.metadata or None,
+        retries=job.retries,
+        dependent_jobs=sorted(children) or None,
+        parent_job=job.parent_job,
+        processors=job.processors,
+        concurrency=job.concurrency.value,
+        executor=job.executor,
+        executor_config=job.executor_config,
+        status=state.status.value,
+        next=time_or_null(next),
+        ephemeral=job.ephemeral,
+        starts_at=time_or_null(job.starts_at),
+        expires_at=time_or_null(job.expires_at),
+        retry=RetryShape(
+            format_duration(job.retry.initial), job.retry.factor, format_duration(job.retry.maximum), job.retry.on.value
+        ),
+        catchup=CatchupShape(format_duration(job.catchup.window), job.catchup.policy.value),
+        created_at=time_or_null(job.created),
+        updated_at=time_or_null(job.since),
+        running=running,
+    )
+
+
+class ExecutionShape(msgspec.Struct, frozen=True, gc=False):
+    """One execution; `output` is left out where only the record is told of."""
+
+    id: str
+    job_name: str
+    started_at: str | None
+    finished_at: str | None
+    success: bool
+    output: str | msgspec.UnsetType
+    node_name: str
+    group: int
+    attempt: int
+    output_truncated: bool | msgspec.UnsetType
+    state: State
+    fire_time: str | None
+    decided_at: str | None
+    not_before: str | None
+    reason: str
+    trigger: str
+    exit_code: int | None
+    error: str
+    epoch: int
+    output_size: int
+    output_sha256: str
+    last_fire_time: str | None
+    count: int
+    replaced: tuple[str, ...]
+    env: dict[str, str]
+
+
+def execution_shape(execution: Execution, output: Output | None, *, with_output: bool = True) -> ExecutionShape:
+    """`output` is the tail that is shown, None when nothing is stored."""
+    return ExecutionShape(
+        id=execution.id,
+        job_name=execution.job,
+        started_at=time_or_null(execution.started),
+        finished_at=time_or_null(execution.finished),
+        success=execution.success,
+        output=(text_of(output) if output else "") if with_output else msgspec.UNSET,
+        node_name=execution.node,
+        group=execution.group,
+        attempt=execution.attempt,
+        output_truncated=(output is not None and output.start > 0) if with_output else msgspec.UNSET,
+        state=execution.state,
+        fire_time=time_or_null(execution.fire),
+        decided_at=time_or_null(execution.decided),
+        not_before=time_or_null(execution.not_before),
+        reason=execution.reason,
+        trigger=execution.trigger.value,
+        exit_code=execution.exit_code,
+        error=execution.error,
+        epoch=execution.epoch,
+        output_size=execution.output_size,
+        output_sha256=execution.output_sha256,
+        last_fire_time=time_or_null(execution.last),
+        count=execution.count,
+        replaced=execution.replaced,
+        env=execution.env,
+    )
+
+
+def text_of(output: Output) -> str:
+    """Output as text: bytes that are no UTF-8 become U+FFFD, but no character is cut at the start of a tail."""
+    data = output.data
+    if output.start > 0:
+        cut = 0
+        while cut < min(3, len(data)) and data[cut] & 0xC0 == 0x80:
+            cut += 1
+        data = data[cut:]
+    return data.decode("utf-8", "replace")
+
+
+class MemberShape(msgspec.Struct, frozen=True, gc=False):
+    """A node, with serf's key names and protocol numbers."""
+
+    id: str
+    Name: str
+    Addr: str
+    Port: int
+    Tags: dict[str, str]
+    Status: int
+    ProtocolMin: int
+    ProtocolMax: int
+    ProtocolCur: int
+    DelegateMin: int
+    DelegateMax: int
+    DelegateCur: int
+    statusText: str
+
+
+def member_shape(member: Member) -> MemberShape:
+    return MemberShape(
+        id=member.name,
+        Name=member.name,
+        Addr=member.addr,
+        Port=member.port,
+        Tags=member.tags,
+        Status=member.status.value,
+        ProtocolMin=1,
+        ProtocolMax=5,
+        ProtocolCur=2,
+        DelegateMin=2,
+        DelegateMax=5,
+        DelegateCur=4,
+        statusText=member.status.name.lower(),
+    )
+
+
+def time_or_null(ns: int | None) -> str | None:
+    """RFC 3339, or null for None and 0."""
+    return rfc3339(ns) if ns else None

@@ -1,0 +1,250 @@
+"""What every server may write: jobs, triggers, kills, the pause. Each is one guarded commit; the leader acts on what
+it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from dkronpy.catalog.keys import KINDS, Keys, encode
+from dkronpy.catalog.mirror import Held, Mirror
+from dkronpy.model.execution import Trigger
+from dkronpy.model.job import Edit, Job, JobState
+from dkronpy.model.records import Clear, KillRecord, Pause, TriggerRecord
+from dkronpy.model.run import Key
+from dkronpy.store.contract import Conflict, Delete, Guard, Operation, Put, Store
+
+MAX_ANCESTORS = 30
+"""Longest chain of parents; each is guarded in the commit that makes the chain longer."""
+
+
+class JobError(Exception):
+    """A write that can't be done. `field` names the culprit in the job, "" for the job as a whole."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class JobNotFound(JobError):
+    def __init__(self, name: str) -> None:
+        super().__init__("name", f"there is no job {name!r}")
+
+
+class ParentNotFound(JobError):
+    """The named parent does not exist."""
+
+
+class HasDependents(JobError):
+    """The job can't be deleted while others name it as parent."""
+
+
+class EditConflict(JobError):
+    """The job is not at the revision that the caller expects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The outcome of a write of a job: what holds now, whether it is new, and the group of the run asked for with
+    it."""
+
+    job: Held[Job]
+    created: bool
+    group: int | None = None
+
+
+class Jobs:
+    """Guarded writes of one keyspace. `now` gives ns since the epoch. Store errors pass through.
+
+    When `expect` (the revision of the job that the caller saw) is not given, a write that collides is tried again on
+    what holds then; with it, EditConflict.
+    """
+
+    def __init__(self, store: Store, mirror: Mirror, keys: Keys, now: Callable[[], int]) -> None:
+        self._store = store
+        self._mirror = mirror
+        self._keys = keys
+        self._now = now
+
+    async def put(
+        self, job: Job, *, by: str, expect: int | None = None, run: bool = False, state: JobState | None = None
+    ) -> Written:
+        """Create or replace the job `job.name`. `state` gives counters to a job that is new (restore).
+
+        Raises ParentNotFound, JobError (a loop of parents), EditConflict."""
+        return await self._write(job.name, lambda _: job, by=by, expect=expect, run=run, state=state)
+
+    async def change(self, name: str, edit: Callable[[Job], Job], *, by: str, expect: int | None = None) -> Written:
+        """Replace an existing job by what `edit` makes of it. Raises JobNotFound and what `put` raises."""
+
+        def checked(old: Job | None) -> Job:
+            if old is None:
+                raise JobNotFound(name)
+            return edit(old)
+
+        return await self._write(name, checked, by=by, expect=expect)
+
+    async def _write(
+        self,
+        name: str,
+        make: Callable[[Job | None], Job],
+        *,
+        by: str,
+        expect: int | None = None,
+        run: bool = False,
+        state: JobState | None = None,
+    ) -> Written:
+        keys = self._keys
+        while True:
+            held = self._mirror.jobs.get(name)
+            _expected(held, expect)
+            old = None if held is None else held.value
+            now = self._now()
+            job = make(old)
+            since = now if old is None else max(now, old.since + 1)
+            job = msgspec.structs.replace(job, since=since, created=now if old is None else old.created)
+            guards = [Guard(keys.job(name), 0 if held is None else held.revision), *self._ancestors(job)]
+            operations: list[Operation] = []
+            if old is None or job != msgspec.structs.replace(old, since=since):
+                operations += [
+                    Put(keys.job(name), encode(job)),
+                    Put(keys.edit(name, since), encode(Edit(since, by, job))),
+                ]
+                if old is None and state is not None and name not in self._mirror.states:
+                    operations.append(Put(keys.state(name), encode(state)))
+            group = None
+            if run:
+                group = self._free_group(name, now)
+                guards.append(Guard(keys.trigger(name, group), 0))
+                operations.append(Put(keys.trigger(name, group), encode(TriggerRecord(now, Trigger.CREATE, by))))
+            if not operations:
+                assert held is not None, "a new job always has operations"
+                return Written(held, created=False)
+            revision = await self._commit(guards, operations)
+            if revision is None:
+                continue
+            if old is None or len(operations) > 1:
+                held = Held(job, revision)
+            assert held is not None, "an unchanged job was held before"
+            return Written(held, old is None, group)
+
+    async def delete(self, name: str, *, by: str, expect: int | None = None) -> Held[Job]:
+        """Delete a job; its runs in flight go on, its history is deleted when they are over.
+
+        Raises JobNotFound, HasDependents, EditConflict."""
+        while True:
+            held = self._mirror.jobs.get(name)
+            if held is None:
+                raise JobNotFound(name)
+            _expected(held, expect)
+            if children := self._mirror.children.get(name):
+                raise HasDependents(
+                    "dependent_jobs", f"job {name!r} is the parent of {', '.join(sorted(children))}: delete those first"
+                )
+            since = max(self._now(), held.value.since + 1)
+            operations = [Delete(self._keys.job(name)), Put(self._keys.edit(name, since), encode(Edit(since, by)))]
+            if await self._commit([Guard(self._keys.job(name), held.revision)], operations) is not None:
+                return held
+
+    async def trigger(self, name: str, *, by: str, env: dict[str, str]) -> int:
+        """Ask for a run now, durably; returns its group. Raises JobNotFound."""
+        while True:
+            held = self._mirror.jobs.get(name)
+            if held is None:
+                raise JobNotFound(name)
+            now = self._now()
+            key = self._keys.trigger(name, group := self._free_group(name, now))
+            guards = [Guard(self._keys.job(name), held.revision), Guard(key, 0)]
+            if await self._commit(guards, [Put(key, encode(TriggerRecord(now, by=by, env=env)))]) is not None:
+                return group
+
+    async def kill(self, key: Key, *, by: str) -> None:
+        """Ask, durably, for an execution in flight to be ended."""
+        await self._put(self._keys.kill(key), encode(KillRecord(self._now(), by)))
+
+    async def clear(self, name: str, *, by: str) -> None:
+        """Ask, durably, for a job's history to be deleted and its counters set to zero. Raises JobNotFound."""
+        if name not in self._mirror.jobs:
+            raise JobNotFound(name)
+        await self._put(self._keys.clear(name), encode(Clear(self._now(), by)))
+
+    async def pause(self, *, reason: str, by: str) -> Pause:
+        """Stop all scheduling until `unpause`. Pausing twice keeps the first."""
+        return await self._set_pause(lambda old, now: old if _holds(old) else Pause(now, 0, reason, by))
+
+    async def unpause(self) -> Pause:
+        """End the pause. Ending none changes nothing."""
+        return await self._set_pause(
+            lambda old, now: msgspec.structs.replace(old, until=now) if old and _holds(old) else old
+        )
+
+    async def _set_pause(self, make: Callable[[Pause | None, int], Pause | None]) -> Pause:
+        while True:
+            held = self._mirror.pause
+            old = None if held is None else held.value
+            new = make(old, self._now())
+            if new is None or new == old:
+                return old or Pause(0, 0)
+            guard = Guard(self._keys.pause, 0 if held is None else held.revision)
+            if await self._commit([guard], [Put(self._keys.pause, encode(new))]) is not None:
+                return new
+
+    async def edits(self, name: str) -> list[Edit]:
+        """Every change of a job's definition, oldest first."""
+        found: list[Edit] = []
+        after = ""
+        while True:
+            page = await self._store.list(self._keys.edits(name), after=after)
+            found.extend(KINDS["edits"].decode(entry.value) for entry in page.entries)
+            if not page.more:
+                return found
+            after = page.entries[-1].key
+
+    async def _put(self, key: str, value: bytes) -> None:
+        await self._mirror.reached(await self._store.commit([], [Put(key, value)]))
+
+    async def _commit(self, guards: Sequence[Guard], operations: Sequence[Operation]) -> int | None:
+        """The new revision, once the mirror shows it; None after a conflict, once the mirror shows what collided."""
+        try:
+            revision = await self._store.commit(guards, operations)
+        except Conflict as conflict:
+            entry = await self._store.get(conflict.key)
+            await self._mirror.reached(0 if entry is None else entry.revision)
+            return None
+        await self._mirror.reached(revision)
+        return revision
+
+    def _free_group(self, name: str, now: int) -> int:
+        taken = {key[1] for key in self._mirror.runs.get(name, ())}
+        while now in taken or (name, now) in self._mirror.triggers:
+            now += 1
+        return now
+
+    def _ancestors(self, job: Job) -> list[Guard]:
+        """Guards that keep the chain of parents as it was checked: no loop, nobody missing."""
+        guards: list[Guard] = []
+        parent = job.parent_job
+        while parent:
+            held = self._mirror.jobs.get(parent)
+            if parent == job.name:
+                raise JobError("parent_job", "a job can't be its own parent, directly or through others")
+            if held is None:
+                if not guards:
+                    raise ParentNotFound("parent_job", f"parent_job {parent!r} does not exist: create it first")
+                break
+            if len(guards) == MAX_ANCESTORS:
+                raise JobError("parent_job", f"a chain of parents has at most {MAX_ANCESTORS} jobs")
+            guards.append(Guard(self._keys.job(parent), held.revision))
+            parent = held.value.parent_job
+        return guards
+
+
+def _holds(pause: Pause | None) -> bool:
+    return pause is not None and pause.since > 0 and not pause.until
+
+
+def _expected(held: Held[Job] | None, expect: int | None) -> None:
+    if expect is not None and expect != (0 if held is None else held.revision):
+        raise EditConflict("", "the job has changed since it was read: read it again (the ETag names its revision)")

@@ -1,0 +1,76 @@
+"""Names of the keys under a keyspace, and the codecs of their values (JSON, so that people can read the store)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from dkronpy.model.execution import execution_id, parse_execution_id
+from dkronpy.model.job import Edit, Job, JobState
+from dkronpy.model.records import Clear, Cursor, Epoch, GroupRecord, KillRecord, Pause, TriggerRecord
+from dkronpy.model.run import Key
+
+encode: Final = msgspec.json.Encoder().encode
+
+KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    "jobs": msgspec.json.Decoder(Job),
+    "states": msgspec.json.Decoder(JobState),
+    "edits": msgspec.json.Decoder(Edit),
+    "runs": msgspec.json.Decoder(GroupRecord),
+    "triggers": msgspec.json.Decoder(TriggerRecord),
+    "kills": msgspec.json.Decoder(KillRecord),
+    "clears": msgspec.json.Decoder(Clear),
+    "cursor": msgspec.json.Decoder(Cursor),
+    "pause": msgspec.json.Decoder(Pause),
+    "leader": msgspec.json.Decoder(Epoch),
+}
+"""What lies under each first part of a key, by decoder."""
+
+
+class Keys:
+    """Key names of one keyspace. Times in keys are 20 digits, so that keys sort by time."""
+
+    def __init__(self, keyspace: str) -> None:
+        self.root = f"{keyspace}/"
+        self.cursor = f"{self.root}cursor"
+        self.pause = f"{self.root}pause"
+        self.epoch = f"{self.root}leader/epoch"
+
+    def job(self, name: str) -> str:
+        return f"{self.root}jobs/{name}"
+
+    def state(self, name: str) -> str:
+        return f"{self.root}states/{name}"
+
+    def edits(self, name: str) -> str:
+        """Prefix of a job's edits, oldest first."""
+        return f"{self.root}edits/{name}/"
+
+    def edit(self, name: str, since: int) -> str:
+        return f"{self.root}edits/{name}/{since:020d}"
+
+    def trigger(self, name: str, group: int) -> str:
+        return f"{self.root}triggers/{name}/{group:020d}"
+
+    def clear(self, name: str) -> str:
+        return f"{self.root}clears/{name}"
+
+    def group(self, name: str, group: int) -> str:
+        return f"{self.root}runs/{name}/{group:020d}"
+
+    def kill(self, key: Key) -> str:
+        job, group, attempt, node = key
+        return f"{self.root}kills/{job}/{execution_id(group, attempt, node)}"
+
+    def split(self, key: str) -> tuple[str, str, str]:
+        """(kind, name, rest) of a key of this keyspace: `jobs/a` is ("jobs", "a", "")."""
+        kind, _, tail = key[len(self.root) :].partition("/")
+        name, _, rest = tail.partition("/")
+        return kind, name, rest
+
+
+def killed_key(job: str, rest: str) -> Key:
+    """The execution's key from the last part of a `kills/` key."""
+    group, attempt, node = parse_execution_id(rest)
+    return (job, group, attempt, node)

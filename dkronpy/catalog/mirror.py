@@ -1,0 +1,228 @@
+"""An in-memory image of the store's records, kept by a watch. Every server has one; the API reads from it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from dkronpy.catalog.keys import KINDS, Keys, killed_key
+from dkronpy.model.execution import Execution, execution_id
+from dkronpy.model.job import Job, JobState
+from dkronpy.model.records import Clear, Cursor, Epoch, GroupRecord, KillRecord, Pause, TriggerRecord
+from dkronpy.model.run import Key
+from dkronpy.store.contract import Compacted, Entry, Event, Store, Unavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+MIRRORED = ("jobs", "states", "runs", "triggers", "kills", "clears", "cursor", "pause", "leader")
+"""The kinds kept in memory: all but the edits, which are only passed on to the listeners."""
+
+
+class Held(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    """A record and the store's revision of it."""
+
+    value: T
+    revision: int
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What changed: `kind` as in `KINDS`, the job's `name` ("" for single records), `key` the last part of the store
+    key (an execution's id, a trigger's group), the values before and after (None: absent)."""
+
+    kind: str
+    name: str
+    key: str
+    old: Any
+    new: Any
+
+
+Listener = Callable[[Sequence[Change]], None]
+
+
+class Mirror:
+    """The records of one keyspace. Read-only to its users; `run` keeps it up to date until cancelled."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self.revision = 0
+        self.jobs: dict[str, Held[Job]] = {}
+        self.states: dict[str, Held[JobState]] = {}
+        self.runs: dict[str, dict[Key, Held[Execution]]] = {}
+        """Executions still in the store, by job."""
+        self._groups: dict[tuple[str, int], tuple[Key, ...]] = {}
+        self.triggers: dict[tuple[str, int], Held[TriggerRecord]] = {}
+        self.kills: dict[Key, Held[KillRecord]] = {}
+        self.clears: dict[str, Held[Clear]] = {}
+        self.children: dict[str, set[str]] = {}
+        """Names of the jobs that have this job as parent."""
+        self.cursor: Held[Cursor] | None = None
+        self.pause: Held[Pause] | None = None
+        self.epoch: Held[Epoch] | None = None
+        self.loaded = asyncio.Event()
+        self.healthy = False
+        """Whether the watch is connected: what is read is then no older than the watch's delay."""
+        self._listeners: list[Listener] = []
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every batch of changes from now on; returns the function that ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def reached(self, revision: int) -> None:
+        """Wait until the mirror holds everything committed up to `revision`."""
+        if self.revision >= revision:
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._waiters.append((revision, future))
+        await future
+
+    async def run(self) -> None:
+        """Load everything, then follow the watch; load again when the watch can't be resumed."""
+        delay = 0.1
+        while True:
+            try:
+                await self._load()
+                delay = 0.1
+                async for events in self._store.watch(self._keys.root, self.revision):
+                    self._apply(events)
+            except Compacted:
+                log.warning("the watch fell behind the store; loading everything again")
+            except Unavailable as error:
+                self.healthy = False
+                log.warning("the store can't be watched: %s; trying again in %.1f s", error, delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+            finally:
+                self.healthy = False
+
+    async def _load(self) -> None:
+        entries: list[Entry] = []
+        first: int | None = None
+        for kind in MIRRORED:
+            prefix = self._keys.root + kind
+            after = ""
+            while True:
+                page = await self._store.list(prefix, after=after, limit=5000)
+                first = page.revision if first is None else first
+                entries.extend(page.entries)
+                if not page.more:
+                    break
+                after = page.entries[-1].key
+        seen = {entry.key for entry in entries}
+        gone = [Event(key, None, first or 0) for key in self._held_keys() if key not in seen]
+        self._apply([*gone, *(Event(entry.key, entry.value, entry.revision) for entry in entries)])
+        self.revision = first or 0
+        self.healthy = True
+        self._wake()
+        self.loaded.set()
+
+    def _held_keys(self) -> Iterable[str]:
+        keys = self._keys
+        yield from map(keys.job, self.jobs)
+        yield from map(keys.state, self.states)
+        for name, group in self._groups:
+            yield keys.group(name, group)
+        for name, group in self.triggers:
+            yield keys.trigger(name, group)
+        yield from map(keys.kill, self.kills)
+        yield from map(keys.clear, self.clears)
+        singles = ((self.cursor, keys.cursor), (self.pause, keys.pause), (self.epoch, keys.epoch))
+        yield from (key for held, key in singles if held is not None)
+
+    def _apply(self, events: Sequence[Event]) -> None:
+        changes = [change for event in events for change in self._set(event)]
+        if events:
+            self.revision = max(self.revision, events[-1].revision)
+        if changes:
+            for listener in tuple(self._listeners):
+                listener(changes)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiters:
+            due = [future for revision, future in self._waiters if revision <= self.revision]
+            self._waiters = [waiter for waiter in self._waiters if waiter[0] > self.revision]
+            for future in due:
+                if not future.done():
+                    future.set_result(None)
+
+    def _set(self, event: Event) -> Sequence[Change]:
+        kind, name, rest = self._keys.split(event.key)
+        if kind not in KINDS:
+            return ()
+        record = None if event.value is None else KINDS[kind].decode(event.value)
+        if kind == "edits":
+            return () if record is None else (Change(kind, name, rest, None, record),)
+        if kind == "runs":
+            return self._set_group(name, int(rest), record, event.revision)
+        held = None if record is None else Held(record, event.revision)
+        old: Held[Any] | None
+        match kind:
+            case "cursor":
+                old, self.cursor = self.cursor, held
+            case "pause":
+                old, self.pause = self.pause, held
+            case "leader":
+                old, self.epoch = self.epoch, held
+            case "jobs":
+                old = _replace(self.jobs, name, held)
+                self._link(name, old, held)
+            case "states":
+                old = _replace(self.states, name, held)
+            case "clears":
+                old = _replace(self.clears, name, held)
+            case "triggers":
+                old = _replace(self.triggers, (name, int(rest)), held)
+            case _:
+                old = _replace(self.kills, killed_key(name, rest), held)
+        if old is held or (old is not None and held is not None and old.revision == held.revision):
+            return ()
+        return (Change(kind, name, rest, None if old is None else old.value, record),)
+
+    def _set_group(self, name: str, group: int, record: GroupRecord | None, revision: int) -> list[Change]:
+        runs = self.runs.setdefault(name, {})
+        new = {} if record is None else {execution.key: execution for execution in record.unpacked()}
+        old = {key: runs.pop(key).value for key in self._groups.pop((name, group), ())}
+        for key, execution in new.items():
+            runs[key] = Held(execution, revision)
+        if new:
+            self._groups[(name, group)] = tuple(new)
+        if not runs:
+            del self.runs[name]
+        return [
+            Change("runs", name, execution_id(*key[1:]), old.get(key), new.get(key))
+            for key in {**old, **new}
+            if old.get(key) != new.get(key)
+        ]
+
+    def _link(self, name: str, old: Held[Job] | None, new: Held[Job] | None) -> None:
+        before = "" if old is None else old.value.parent_job
+        after = "" if new is None else new.value.parent_job
+        if before == after:
+            return
+        if before:
+            siblings = self.children[before]
+            siblings.discard(name)
+            if not siblings:
+                del self.children[before]
+        if after:
+            self.children.setdefault(after, set()).add(name)
+
+
+K = TypeVar("K")
+
+
+def _replace(table: dict[K, Held[T]], key: K, held: Held[T] | None) -> Held[T] | None:
+    old = table.get(key)
+    if held is not None:
+        table[key] = held
+    elif old is not None:
+        del table[key]
+    return old

@@ -1,0 +1,307 @@
+"""`dkron job …`: list, show, delete, run, toggle, next fires, and why a fire did or did not run."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dkronpy.cli import apply
+from dkronpy.cli.executions import FINAL, execution_listing
+from dkronpy.cli.exits import Exit
+from dkronpy.cli.fires import fire_listing
+from dkronpy.cli.output import Column, Field, Listing, pairs, state_style
+from dkronpy.cli.parser import add_command, add_group, count, pair, when
+from dkronpy.cli.tail import Patience
+from dkronpy.cli.times import show_relative, show_time
+from dkronpy.client import Execution, Job, Unavailable, Unreachable
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from dkronpy.cli.context import Context
+    from dkronpy.cli.parser import Subcommands
+
+_VERDICTS = {
+    **dict.fromkeys(("ran", "will_run"), "green"),
+    **dict.fromkeys(("skipped", "will_not_run", "undecided"), "yellow"),
+    **dict.fromkeys(("missed", "no_job"), "red"),
+    "in_flight": "cyan",
+}
+_POLL = (0.1, 2.0)
+"""Seconds between two looks at a run: at first, and at most."""
+
+
+def add_commands(commands: Subcommands) -> None:
+    group = add_group(commands, "job", "define, run and look into jobs")
+
+    listing = add_command(
+        group,
+        "list",
+        list_jobs,
+        "list jobs",
+        examples=[
+            "dkron job list --status failed",
+            "dkron job list -q backup --format json",
+            "dkron job list --tag role=web:1",
+        ],
+    )
+    listing.add_argument("-q", "--search", metavar="TEXT", help="only jobs whose name or display name contains this")
+    listing.add_argument(
+        "--status", choices=["success", "failed", "partially_failed", "untriggered"], help="how the newest run ended"
+    )
+    listing.add_argument("--disabled", choices=["true", "false"], help="only the disabled, or only the enabled")
+    listing.add_argument("--tag", metavar="KEY=VALUE", type=pair, action="append", default=[], help="may be repeated")
+    listing.add_argument(
+        "--metadata", metavar="KEY=VALUE", type=pair, action="append", default=[], help="may be repeated"
+    )
+    listing.add_argument("--sort", metavar="FIELD", help="such as name, next, last_error, error_count")
+    listing.add_argument("--reverse", action="store_true", help="the last first")
+
+    show = add_command(
+        group,
+        "show",
+        show_job,
+        "show a job and how it fares",
+        examples=["dkron job show backup --format yaml > backup.yml"],
+    )
+    show.add_argument("name", metavar="JOB")
+
+    apply.add_command_to(group)
+
+    delete = add_command(
+        group, "delete", delete_jobs, "delete jobs and their history", examples=["dkron job delete old-report"]
+    )
+    delete.add_argument("names", metavar="JOB", nargs="+")
+
+    run = add_command(
+        group,
+        "run",
+        run_job,
+        "run a job now",
+        more="The request is kept by the server, so that it is not lost when the leader changes.",
+        examples=["dkron job run backup --wait", "dkron job run report --env DAY=2026-11-20 --env DRY=1"],
+    )
+    run.add_argument("name", metavar="JOB")
+    run.add_argument(
+        "--env",
+        metavar="KEY=VALUE",
+        type=pair,
+        action="append",
+        default=[],
+        help="a variable for this run; may be repeated",
+    )
+    run.add_argument(
+        "--wait", action="store_true", help="until it has ended, retries included; exit code 5 without success"
+    )
+
+    toggle = add_command(group, "toggle", toggle_job, "disable an enabled job, or enable a disabled one")
+    toggle.add_argument("name", metavar="JOB")
+
+    upcoming = add_command(
+        group,
+        "next",
+        next_fires,
+        "show when a job runs next, in its time zone",
+        examples=["dkron job next backup --count 20"],
+    )
+    upcoming.add_argument("name", metavar="JOB")
+    upcoming.add_argument("--count", type=count, default=5, metavar="N", help="how many (default: 5)")
+
+    explain = add_command(
+        group,
+        "explain",
+        explain_job,
+        "tell why a job did, did not or will run at a time",
+        examples=[
+            "dkron job explain backup --at 2026-11-20T02:30",
+            "dkron job explain backup --at 2h",
+            "dkron job explain backup --at +1d",
+        ],
+    )
+    explain.add_argument("name", metavar="JOB")
+    explain.add_argument(
+        "--at",
+        type=when,
+        metavar="TIME",
+        help="RFC 3339, local time, a duration back (2h) or ahead (+2h); default: its next fire",
+    )
+
+
+def job_state(job: Job) -> str:
+    """A job's state in a word: what it does, or how its newest run ended."""
+    if job["running"]:
+        return f"running ({job['running']})" if job["running"] > 1 else "running"
+    return "disabled" if job["disabled"] else job["status"] or "never ran"
+
+
+def _last(job: Job) -> str | None:
+    return max(filter(None, (job["last_success"], job["last_error"])), key=datetime.fromisoformat, default=None)
+
+
+def job_listing(now: datetime) -> Listing:
+    return Listing(
+        (
+            Column("NAME", lambda job: job["name"], whole=True),
+            Column("STATE", job_state, style=state_style),
+            Column("SCHEDULE", lambda job: job["schedule"] or f"after {job['parent_job']}", rank=1),
+            Column("NEXT", lambda job: show_relative(None if job["disabled"] else job["next"], now), rank=2),
+            Column("LAST", lambda job: show_relative(_last(job), now), rank=3),
+            Column("OK", lambda job: str(job["success_count"]), rank=4, right=True),
+            Column(
+                "FAILED",
+                lambda job: str(job["error_count"]),
+                rank=4,
+                right=True,
+                style=lambda text: "red" if text != "0" else "",
+            ),
+            Column("ZONE", lambda job: job["timezone"], rank=5),
+            Column("TAGS", lambda job: pairs(job["tags"]), rank=6),
+            Column("EXECUTOR", lambda job: job["executor"], rank=7),
+            Column("OWNER", lambda job: job["owner"], rank=8),
+        ),
+        (
+            *("name", "status", "disabled", "running", "schedule", "timezone", "next"),
+            *("last_success", "last_error", "success_count", "error_count", "executor"),
+        ),
+    )
+
+
+def list_jobs(context: Context, arguments: Namespace) -> Exit:
+    query = {
+        **({"q": arguments.search} if arguments.search else {}),
+        **({"status": arguments.status} if arguments.status else {}),
+        **({"disabled": arguments.disabled} if arguments.disabled else {}),
+        **{f"tags[{key}]": value for key, value in arguments.tag},
+        **{f"metadata[{key}]": value for key, value in arguments.metadata},
+        **({"_sort": arguments.sort} if arguments.sort else {}),
+        **({"_order": "DESC"} if arguments.reverse else {}),
+    }
+    empty = "No job matches." if query else "There are no jobs yet; dkron job apply creates some."
+    context.output.rows(context.client.jobs(query), job_listing(context.now), empty)
+    return Exit.OK
+
+
+def show_job(context: Context, arguments: Namespace) -> Exit:
+    job = context.client.job(arguments.name)
+    context.output.fields(job, _fields(job, context.now))
+    return Exit.OK
+
+
+def _fields(job: Job, now: datetime) -> list[Field]:
+    retry, catchup = job["retry"], job["catchup"]
+    state = job_state(job)
+    wait = f"after {retry['initial']} × {retry['factor']:g} up to {retry['maximum']}"
+
+    def both(text: str | None) -> str:
+        return f"{show_time(text)} ({show_relative(text, now)})" if text else ""
+
+    return [
+        Field("Name", job["name"]),
+        Field("Display name", job["displayname"]),
+        Field("State", state, state_style(state)),
+        Field("Schedule", job["schedule"]),
+        Field("Time zone", job["timezone"]),
+        Field("Runs after", job["parent_job"]),
+        Field("Next", "" if job["disabled"] else both(job["next"])),
+        Field("Last success", both(job["last_success"])),
+        Field("Last failure", both(job["last_error"])),
+        Field("Runs so far", f"{job['success_count']} succeeded, {job['error_count']} failed"),
+        Field("Owner", " ".join(filter(None, (job["owner"], f"<{job['owner_email']}>" if job["owner_email"] else "")))),
+        Field("Tags", pairs(job["tags"])),
+        Field("Metadata", pairs(job["metadata"])),
+        Field("Executor", job["executor"]),
+        *(Field(f"  {key}", value.rstrip("\n")) for key, value in (job["executor_config"] or {}).items()),
+        *(Field(f"Processor {name}", pairs(config) or "on") for name, config in (job["processors"] or {}).items()),
+        Field("Overlap", {"allow": "allowed", "forbid": "forbidden"}.get(job["concurrency"], job["concurrency"])),
+        Field("Catch-up", f"{catchup['policy']} within {catchup['window']}"),
+        Field("Retries", f"{job['retries']}, {wait}, on {retry['on']} node" if job["retries"] else ""),
+        Field("Dependents", ", ".join(job["dependent_jobs"] or ())),
+        Field("Ephemeral", "deleted after its first success" if job["ephemeral"] else ""),
+        Field("Starts at", both(job["starts_at"])),
+        Field("Expires at", both(job["expires_at"])),
+        Field("Created", both(job["created_at"])),
+        Field("Changed", both(job["updated_at"]) if job["updated_at"] != job["created_at"] else ""),
+    ]
+
+
+def delete_jobs(context: Context, arguments: Namespace) -> Exit:
+    deleted: list[Job] = []
+    try:
+        for name in arguments.names:
+            deleted.append(context.client.delete_job(name))  # noqa: PERF401  # what was deleted before an error counts
+    finally:
+        context.output.done(deleted, "\n".join(f"{job['name']} is deleted." for job in deleted))
+    return Exit.OK
+
+
+def toggle_job(context: Context, arguments: Namespace) -> Exit:
+    job = context.client.toggle_job(arguments.name)
+    context.output.done(job, f"{job['name']} is {'disabled' if job['disabled'] else 'enabled'}.")
+    return Exit.OK
+
+
+def run_job(context: Context, arguments: Namespace) -> Exit:
+    group = context.client.run_job(arguments.name, dict(arguments.env))
+    if not arguments.wait:
+        context.output.done(
+            {"job_name": arguments.name, "group": group}, f"{arguments.name} is to run as group {group}."
+        )
+        return Exit.OK
+    ended = _wait(context, arguments.name, group)
+    context.output.rows(ended, execution_listing(datetime.now(UTC)), "")
+    return Exit.OK if succeeded(ended) else Exit.RUN_FAILED
+
+
+def _wait(context: Context, name: str, group: int) -> list[Execution]:
+    """The group's executions, once all have ended. A server that is restarted meanwhile is waited for."""
+    pause, longest = _POLL
+    patience = Patience()
+    while True:
+        try:
+            found = list(context.client.executions(name, {"group": str(group)}))
+            patience.heard()
+            if found and all(execution["state"] in FINAL for execution in found):
+                return found
+            time.sleep(pause)
+            pause = min(pause * 1.5, longest)
+        except (Unreachable, Unavailable) as error:
+            patience.lost(error)
+
+
+def succeeded(group: Sequence[Execution]) -> bool:
+    """Whether a group that has ended did: each of its first attempts led to one success, its own or a retry's, for a
+    success is never retried."""
+    first = sum(execution["attempt"] == 1 for execution in group)
+    return 0 < first <= sum(execution["success"] for execution in group)
+
+
+def next_fires(context: Context, arguments: Namespace) -> Exit:
+    fires = context.client.next_fires(arguments.name, arguments.count)
+    context.output.rows(fires, fire_listing(context.now), f"{arguments.name} has no coming fire.")
+    return Exit.OK
+
+
+def explain_job(context: Context, arguments: Namespace) -> Exit:
+    answer = context.client.explain(arguments.name, arguments.at)
+    definition = answer["definition"] or {}
+    known = answer["definition_since"]
+    since = f"since {show_time(known)}, by {answer['definition_by']}" if known else ""
+    verdict = answer["verdict"].replace("_", " ")
+    context.output.fields(
+        answer,
+        [
+            Field("Job", answer["job"]),
+            Field("At", show_time(answer["at"])),
+            Field("Verdict", verdict, _VERDICTS.get(answer["verdict"], "")),
+            Field("Because", answer["explanation"]),
+            Field("Due", show_time(answer["fire_time"])),
+            Field("Next after", show_time(answer["next"])),
+            Field("Definition", since),
+            Field("  Schedule", definition.get("schedule", "")),
+            Field("  Time zone", definition.get("timezone", "")),
+            Field("Executions", "\n".join(f"{found['id']}  {found['state']}" for found in answer["executions"])),
+        ],
+    )
+    return Exit.OK

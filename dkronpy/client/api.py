@@ -1,0 +1,180 @@
+"""One method for each route."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import quote
+
+from dkronpy.client.errors import Unreachable
+from dkronpy.client.shapes import Chunk, Execution, Explanation, Fire, Job, Member, Pause, Piece
+from dkronpy.client.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+
+
+class Client:
+    """The API of one server.
+
+    `url` is its base (`https` and a path before `/v1` are fine); `token` is sent as a bearer token; `timeout` in
+    seconds bounds the connection and every wait for bytes. All methods raise `Unreachable`, `Refused` or one of its
+    kinds.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, token: str = "", timeout: float = 30.0) -> None:
+        """Raises ValueError if the URL or the token cannot be used. Does not connect yet."""
+        self._http = Transport(url, token, timeout)
+
+    @property
+    def url(self) -> str:
+        """The server's base address, without a slash at its end."""
+        return self._http.url
+
+    def close(self) -> None:
+        """Close the connection; it is made again when needed."""
+        self._http.close()
+
+    # jobs
+
+    def jobs(self, query: Mapping[str, str] | None = None) -> list[Job]:
+        """All jobs, or those that the route's filters select (`q`, `status`, `disabled`, `tags[k]`, `_sort`, …)."""
+        return cast("list[Job]", self._ask("GET", "/v1/jobs", query=query))
+
+    def job(self, name: str) -> Job:
+        return self.read_job(name)[0]
+
+    def read_job(self, name: str) -> tuple[Job, str]:
+        """A job and its entity tag, for `put_job`."""
+        job, headers, _ = self._http.request("GET", _job(name))
+        return cast("Job", job), headers.get("ETag", "")
+
+    def put_job(self, job: Mapping[str, Any], *, etag: str = "", create: bool = False) -> Job:
+        """Create or replace the job of that name. Raises `Conflict` where it has changed since it was read with `etag`,
+        or, with `create`, where there is one."""
+        headers = {**({"If-Match": etag} if etag else {}), **({"If-None-Match": "*"} if create else {})}
+        return cast("Job", self._ask("PUT", _job(str(job["name"])), body=job, headers=headers))
+
+    def delete_job(self, name: str) -> Job:
+        return cast("Job", self._ask("DELETE", _job(name)))
+
+    def toggle_job(self, name: str) -> Job:
+        """Disable an enabled job, or enable a disabled one."""
+        return cast("Job", self._ask("POST", f"{_job(name)}/toggle"))
+
+    def run_job(self, name: str, env: Mapping[str, str] | None = None) -> int:
+        """Ask for a run now, with an environment of its own. Returns its group; the executions follow."""
+        answer = self._ask("POST", f"{_job(name)}/run", body={"env": dict(env)} if env else None)
+        return int(answer["run"]["group"])
+
+    def next_fires(self, name: str, count: int) -> list[Fire]:
+        return cast("list[Fire]", self._ask("GET", f"{_job(name)}/next", query={"count": str(count)})["fires"])
+
+    def preview(self, schedule: str, timezone: str = "", *, name: str = "", count: int = 5) -> list[Fire]:
+        """The next fires of a schedule that need not belong to a job; `name` is what hashed fields hash."""
+        body = {"schedule": schedule, "timezone": timezone, "name": name, "count": count}
+        return cast("list[Fire]", self._ask("POST", "/v1/schedule/preview", body=body)["fires"])
+
+    def explain(self, name: str, at: str | None = None) -> Explanation:
+        """Why the job did, did not or will run at a time (RFC 3339; default: its next fire), from the records."""
+        query = {"at": at} if at else None
+        return cast("Explanation", self._ask("GET", f"{_job(name)}/explain", query=query))
+
+    # executions
+
+    def executions(
+        self, job: str = "", query: Mapping[str, str] | None = None, *, limit: int = 0, page: int = 100
+    ) -> Iterator[Execution]:
+        """Executions, newest first, of one job or of all; at most `limit` (0: all).
+
+        They are fetched as they are needed, `page` at once; in pages of more than 100 each output is shortened more.
+        """
+        path = f"{_job(job)}/executions" if job else "/v1/executions"
+        cursor: str | None = ""
+        left = limit
+        while cursor is not None:
+            wanted = {**(query or {}), "limit": str(min(left, page) if limit else page)}
+            page_query = {**wanted, "cursor": cursor} if cursor else wanted
+            answer, headers, _ = self._http.request("GET", path, query=page_query)
+            found = cast("list[Execution]", answer)
+            yield from found[:left] if limit else found
+            left -= len(found)
+            cursor = headers.get("X-Next-Cursor") if found and (left > 0 or not limit) else None
+
+    def execution(self, job: str, execution: str) -> Execution:
+        return cast("Execution", self._ask("GET", _execution(job, execution)))
+
+    def output(self, job: str, execution: str, offset: int = 0) -> Iterator[Chunk]:
+        """What is stored of a run's output from byte `offset` on, or from where it is still kept."""
+        query = {"offset": str(offset)}
+        with self._http.stream(f"{_execution(job, execution)}/output", query, "*/*") as stream:
+            position = int(stream.headers.get("X-Output-Start", offset))
+            for data in stream.chunks():
+                yield Chunk(position, data)
+                position += len(data)
+
+    def follow(self, job: str, execution: str, offset: int = 0) -> Iterator[Piece]:
+        """A run's output from byte `offset` on, as it appears; ends when the run does."""
+        query = {"follow": "true", "offset": str(offset)}
+        with self._http.stream(f"{_execution(job, execution)}/output", query, "text/event-stream") as stream:
+            for event, data, id in stream.events():
+                if event == "end":
+                    return
+                if event == "output":
+                    piece = json.loads(data)
+                    yield Piece(piece["offset"], int(id), piece["data"])
+        raise Unreachable(f"{self.url} broke the connection off while the run went on")
+
+    def kill(self, job: str, execution: str) -> Execution:
+        """Ask for an end of a run: TERM to all its processes, KILL after a grace."""
+        return cast("Execution", self._ask("POST", f"{_execution(job, execution)}/kill"))
+
+    def busy(self) -> list[Execution]:
+        """What runs now, on all nodes."""
+        return cast("list[Execution]", self._ask("GET", "/v1/busy"))
+
+    # cluster
+
+    def members(self) -> list[Member]:
+        return cast("list[Member]", self._ask("GET", "/v1/members"))
+
+    def leader(self) -> Member:
+        """The member that leads; `Unavailable` when none does."""
+        return cast("Member", self._ask("GET", "/v1/leader"))
+
+    def health(self) -> tuple[bool, dict[str, Any]]:
+        """Whether this server is well, and what it says of itself: who leads, its store, what is wrong."""
+        answer, _, status = self._http.request("GET", "/health", fine=503)
+        return status == 200, cast("dict[str, Any]", answer)
+
+    def index(self) -> dict[str, dict[str, str]]:
+        """This server in short: `agent` (with its name), `serf` and `tags`."""
+        return cast("dict[str, dict[str, str]]", self._ask("GET", "/v1"))
+
+    def leave(self) -> None:
+        """Let this server leave the cluster and stop."""
+        self._ask("POST", "/v1/leave")
+
+    def paused(self) -> Pause:
+        return cast("Pause", self._ask("GET", "/v1/pause"))
+
+    def pause(self, reason: str = "") -> Pause:
+        """Pause all scheduling in the whole cluster; runs in flight go on."""
+        return cast("Pause", self._ask("POST", "/v1/pause", body={"reason": reason}))
+
+    def unpause(self) -> Pause:
+        return cast("Pause", self._ask("POST", "/v1/unpause"))
+
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        """The JSON that a route answers with; the options are those of the transport's `request`."""
+        return self._http.request(method, path, **options)[0]
+
+
+def _job(name: str) -> str:
+    return f"/v1/jobs/{quote(name, safe='')}"
+
+
+def _execution(job: str, execution: str) -> str:
+    return f"{_job(job)}/executions/{quote(execution, safe='')}"

@@ -1,0 +1,133 @@
+"""The API's objects as Python sees them: dictionaries, so that what a newer server adds stays in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
+
+
+class Job(TypedDict):
+    """A job with its state. Times are RFC 3339, null for never; `executor_config`, tags and metadata hold strings."""
+
+    id: str
+    name: str
+    displayname: str
+    timezone: str
+    schedule: str
+    owner: str
+    owner_email: str
+    success_count: int
+    error_count: int
+    last_success: str | None
+    last_error: str | None
+    disabled: bool
+    tags: dict[str, str] | None
+    metadata: dict[str, str] | None
+    retries: int
+    dependent_jobs: list[str] | None
+    parent_job: str
+    processors: dict[str, dict[str, str]] | None
+    concurrency: str
+    executor: str
+    executor_config: dict[str, str] | None
+    status: str
+    next: str | None
+    ephemeral: bool
+    starts_at: str | None
+    expires_at: str | None
+    retry: dict[str, Any]
+    catchup: dict[str, Any]
+    created_at: str | None
+    updated_at: str | None
+    running: int
+
+
+class Execution(TypedDict):
+    """One execution of a job on one node. `group` is the fire's time (or the request's) in ns since the epoch."""
+
+    id: str
+    job_name: str
+    started_at: str | None
+    finished_at: str | None
+    success: bool
+    output: str
+    node_name: str
+    group: int
+    attempt: int
+    output_truncated: bool
+    state: str
+    fire_time: str | None
+    decided_at: str | None
+    reason: str
+    trigger: str
+    exit_code: int | None
+    error: str
+    epoch: int
+    output_size: int
+    output_sha256: str
+    last_fire_time: str | None
+    count: int
+    replaced: list[str]
+    env: dict[str, str]
+
+
+class Member(TypedDict):
+    """A node of the cluster, with serf's key names."""
+
+    id: str
+    Name: str
+    Addr: str
+    Port: int
+    Tags: dict[str, str]
+    Status: int
+    statusText: str
+
+
+class Fire(TypedDict):
+    """A coming fire: in UTC, in the job's zone, and what day-light saving does to it (null: nothing)."""
+
+    time: str
+    local: str
+    dst: str | None
+
+
+class Explanation(TypedDict):
+    """Why a job did, did not or will run at a time: a verdict, and the same in words. `definition` is the one that held
+    then."""
+
+    job: str
+    at: str
+    verdict: str
+    explanation: str
+    fire_time: str | None
+    next: str | None
+    definition: dict[str, Any] | None
+    definition_since: str | None
+    definition_by: str | None
+    executions: list[Execution]
+
+
+class Pause(TypedDict):
+    """Whether all scheduling is paused; if so, since when, why and by whom."""
+
+    paused: bool
+    since: NotRequired[str | None]
+    reason: NotRequired[str]
+    by: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Output of a run, as it was written; `offset` counts bytes from the run's first."""
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Output of a run as text, from byte `offset` up to byte `end`; what is no UTF-8 in it is U+FFFD."""
+
+    offset: int
+    end: int
+    data: str

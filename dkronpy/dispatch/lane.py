@@ -1,0 +1,56 @@
+"""The leader's end of a work lane, and the lane to the node in the leader's own process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from dkronpy.model.lane import Attach, ToLeader, ToNode
+from dkronpy.runner.node import Node
+
+
+class Lane(Protocol):
+    """A session with one node. Messages arrive in order, or the session ends."""
+
+    node: str
+
+    def send(self, message: ToNode) -> None:
+        """Queue a message to the node; never blocks, lost if the session is over."""
+        ...
+
+    def close(self) -> None:
+        """End the session."""
+        ...
+
+
+class LocalLane:
+    """The lane to the node of this very process. Messages go through the event loop, so that neither end runs inside
+    the other."""
+
+    def __init__(self, node: Node, attach: Attach, receive: Callable[[str, ToLeader], None]) -> None:
+        """Begin a session. Raises StaleEpoch."""
+        self.node = node.name
+        self._node = node
+        self._open = True
+        self._loop = asyncio.get_running_loop()
+        self._receive = receive
+        node.attach(attach, self._from_node)
+
+    def send(self, message: ToNode) -> None:
+        self._loop.call_soon(self._deliver, message)
+
+    def close(self) -> None:
+        self._open = False
+        self._node.detach()
+
+    def _deliver(self, message: ToNode) -> None:
+        if self._open:
+            self._node.receive(message)
+
+    def _from_node(self, message: ToLeader) -> None:
+        self._loop.call_soon(self._to_leader, message)
+
+    def _to_leader(self, message: ToLeader) -> None:
+        if self._open:
+            self._receive(self.node, message)

@@ -1,0 +1,271 @@
+"""The leader: turns inputs and the clock into steps, commits them one by one, and only then acts on them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from dkronpy.catalog.feed import Feed
+from dkronpy.catalog.jobs import JobError, Jobs
+from dkronpy.catalog.keys import Keys
+from dkronpy.catalog.mirror import Change, Held, Mirror
+from dkronpy.dispatch.archive import Archive
+from dkronpy.dispatch.commit import Committer
+from dkronpy.dispatch.lane import Lane
+from dkronpy.dispatch.purge import delete_history, purge_job
+from dkronpy.dispatch.snapshot import snapshot, unadopted
+from dkronpy.history.contract import History
+from dkronpy.metrics import Metrics
+from dkronpy.model.execution import parse_execution_id
+from dkronpy.model.lane import Attach, Inventory, Kill, Orders, OutputPart, Recorded, Refused, Renew, Stored, ToLeader
+from dkronpy.model.member import Member
+from dkronpy.model.records import Epoch
+from dkronpy.model.run import Ended, Key, Started
+from dkronpy.scheduling.board import Board
+from dkronpy.scheduling.planning import plan
+from dkronpy.scheduling.step import Step
+from dkronpy.store.contract import Store, StoreError
+
+log = logging.getLogger(__name__)
+
+LONGEST_SLEEP = 0.5
+"""Seconds after which the clock is looked at again, however far the next fire is: the wall clock may be set."""
+RENEWAL = 1.0
+"""Seconds between renewals of the nodes' start leases."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a leader works with. `now` gives ns since the epoch."""
+
+    store: Store
+    keys: Keys
+    mirror: Mirror
+    jobs: Jobs
+    history: History
+    feed: Feed
+    metrics: Metrics
+    members: Callable[[], Sequence[Member]]
+    now: Callable[[], int]
+    rng: random.Random
+
+
+class Leader:
+    """One term of leadership, from its claim until `run` is cancelled or raises Deposed."""
+
+    def __init__(self, parts: Parts, epoch: Held[Epoch]) -> None:
+        self._parts = parts
+        self._epoch = epoch
+        self._board: Board | None = None
+        self._lanes: dict[str, Lane] = {}
+        self._wake = asyncio.Event()
+        self._archive = Archive(parts.history, parts.feed, recorded=self._recorded, stored=self._stored)
+        self._committer: Committer | None = None
+        self._chores: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._stopping = False
+        self.ready = asyncio.Event()
+        """Set once the board is loaded."""
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch.value.epoch
+
+    @property
+    def faults(self) -> list[str]:
+        """What keeps this leader from writing, in words."""
+        found: list[str] = []
+        if self._committer is not None and self._committer.failing is not None:
+            found.append(f"the store can't be written: {self._committer.failing}")
+        if self._archive.failing is not None:
+            found.append(f"the history can't be written: {self._archive.failing}")
+        return found
+
+    def attach(self, node: str, connect: Callable[[Attach, Callable[[str, ToLeader], None]], Lane]) -> None:
+        """Open a session with a node; `connect` makes the lane. Raises StaleEpoch."""
+        session = f"{self.epoch}-{node}-{self._parts.now()}"
+        self._lanes[node] = connect(Attach(session, self.epoch, self._epoch.value.node), self._receive)
+
+    def stop(self) -> None:
+        """Decide nothing more; `run` returns when the step at hand is committed and carried out."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Lead. Returns after `stop`; raises Deposed."""
+        parts = self._parts
+        await parts.mirror.reached(self._epoch.revision)
+        edits = await unadopted(parts.mirror, parts.jobs)
+        now = parts.now()
+        self._board = Board(snapshot(parts.mirror, edits, now), epoch=self.epoch, rng=parts.rng, now=now)
+        self._committer = Committer(
+            parts.store, parts.keys, self._epoch, parts.mirror.cursor, parts.metrics.commit_seconds.observe
+        )
+        unsubscribe = parts.mirror.subscribe(self._changed)
+        for name in parts.mirror.clears:
+            self._chore_clear(name)
+        for execution in self._board.unarchived:
+            self._archive.result(execution, None)
+        for name in self._board.spent():
+            self._chore_delete(name)
+        log.info("leading: %d jobs", len(self._board.jobs), extra={"epoch": self.epoch})
+        self.ready.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [group.create_task(work()) for work in (self._archive.run, self._renew, self._do_chores)]
+                await self._lead(self._board, self._committer)
+                for task in helpers:
+                    task.cancel()
+        finally:
+            unsubscribe()
+            for lane in self._lanes.values():
+                lane.close()
+
+    async def _lead(self, board: Board, committer: Committer) -> None:
+        parts = self._parts
+        while not self._stopping:
+            self._wake.clear()
+            now = parts.now()
+            board.members = parts.members()
+            step = plan(board, now)
+            if step is not None:
+                await committer.commit(step)
+                self._carry_out(step)
+                parts.metrics.stepped(step, board, parts.now())
+                continue
+            wake_at = board.wake_at(now)
+            wait = LONGEST_SLEEP if wake_at is None else min(max(wake_at - parts.now(), 0) / 1e9, LONGEST_SLEEP)
+            parts.metrics.look(board, now)
+            try:
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    # ---- after a commit
+
+    def _carry_out(self, step: Step) -> None:
+        by_lane: dict[tuple[str, str], list[int]] = {}
+        for index, order in enumerate(step.orders):
+            by_lane.setdefault((order.run.node, order.spool), []).append(index)
+        for (node, spool), indices in by_lane.items():
+            # A node without a session gets its orders when it attaches and its inventory lacks them.
+            if (lane := self._lanes.get(node)) is not None:
+                lane.send(Orders(spool, tuple(step.orders[index].run for index in indices)))
+        for key in step.kills:
+            if (lane := self._lanes.get(key[3])) is not None:
+                lane.send(Kill(key))
+        for execution, report in step.archive:
+            self._archive.result(execution, report)
+        for report in step.strays:
+            self._archive.stray(report)
+        for name in step.spent:
+            self._chore_delete(name)
+        for name, until in step.purge:
+            self._chore_purge(name, until)
+
+    def _recorded(self, keys: list[Key]) -> None:
+        board = self._board
+        assert board is not None, "the archive runs only under a loaded board"
+        by_node: dict[str, list[Key]] = {}
+        for key in keys:
+            board.report_archived(key)
+            if key[3]:
+                by_node.setdefault(key[3], []).append(key)
+        for node, recorded in by_node.items():
+            if (lane := self._lanes.get(node)) is not None:
+                lane.send(Recorded(tuple(recorded)))
+        self._wake.set()
+
+    def _stored(self, key: Key, offset: int) -> None:
+        if (lane := self._lanes.get(key[3])) is not None:
+            lane.send(Stored(key, offset))
+
+    # ---- inputs
+
+    def _receive(self, node: str, message: ToLeader) -> None:
+        board = self._board
+        assert board is not None, "nodes attach to a loaded board"
+        match message:
+            case Ended():
+                board.report_ended(message)
+            case Started():
+                board.report_started(message)
+            case OutputPart(key, offset, data):
+                self._archive.output(key, offset, data)
+                return
+            case Inventory(spool, runs):
+                board.session(node, spool, runs)
+            case Refused(key, reason, again):
+                board.report_refused(key, reason, self._parts.now(), again=again)
+        self._wake.set()
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        board = self._board
+        assert board is not None, "changes are taken once the board is loaded"
+        for change in changes:
+            match change.kind:
+                case "edits":
+                    board.edited(change.name, change.new)
+                case "triggers" if change.new is not None:
+                    board.triggered(change.name, int(change.key), change.new)
+                case "kills" if change.new is not None:
+                    board.kill((change.name, *parse_execution_id(change.key)))
+                case "clears" if change.new is not None:
+                    self._chore_clear(change.name)
+                case "pause":
+                    board.pause = change.new
+                case "states" if change.new is not None:
+                    board.state_given(change.name, change.new)
+                case _:
+                    continue
+            self._wake.set()
+
+    # ---- beside the steps
+
+    async def _renew(self) -> None:
+        while True:
+            for lane in self._lanes.values():
+                lane.send(Renew())
+            await asyncio.sleep(RENEWAL)
+
+    async def _do_chores(self) -> None:
+        """What is slow and can wait, one after the other."""
+        while True:
+            await (await self._chores.get())()
+
+    def _chore_clear(self, name: str) -> None:
+        async def chore() -> None:
+            held = self._parts.mirror.clears.get(name)
+            if held is not None and self._board is not None:
+                await delete_history(self._parts.history, name, held.value.until)
+                self._board.cleared.append(name)
+                self._wake.set()
+
+        self._chores.put_nowait(chore)
+
+    def _chore_purge(self, name: str, until: int) -> None:
+        async def chore() -> None:
+            parts = self._parts
+            await delete_history(parts.history, name, until)
+            await purge_job(parts.store, parts.keys, name, until)
+            if self._board is not None:
+                self._board.purged.append(name)
+                self._wake.set()
+
+        self._chores.put_nowait(chore)
+
+    def _chore_delete(self, name: str) -> None:
+        async def chore() -> None:
+            try:
+                await self._parts.jobs.delete(name, by="ephemeral")
+            except JobError as error:
+                log.warning("an ephemeral job that has succeeded stays: %s", error, extra={"job": name})
+            except StoreError as error:
+                log.warning("an ephemeral job could not be deleted, trying again: %s", error, extra={"job": name})
+                await asyncio.sleep(1)
+                self._chore_delete(name)
+
+        self._chores.put_nowait(chore)

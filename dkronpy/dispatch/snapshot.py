@@ -1,0 +1,54 @@
+"""What a new leader starts from: the mirror's content, and the edits of the jobs whose newest definition is not
+adopted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dkronpy.catalog.jobs import Jobs
+from dkronpy.catalog.mirror import Mirror
+from dkronpy.model.job import Edit
+from dkronpy.model.records import Cursor
+from dkronpy.scheduling.board import Snapshot
+
+
+async def unadopted(mirror: Mirror, jobs: Jobs) -> dict[str, Sequence[Edit]]:
+    """The edits of every job that changed since its adoption, read until they cover what the mirror shows.
+
+    When this returns, no time has passed since the mirror was last compared: take the snapshot at once."""
+    found: dict[str, Sequence[Edit]] = {}
+    while True:
+        missing: list[str] = []
+        for name, held in mirror.jobs.items():
+            job, state = held.value, mirror.states.get(name)
+            adopted = 0 if state is None else state.value.adopted
+            if adopted == job.since or (name in found and found[name][-1].since >= job.since):
+                continue
+            if not adopted and job.since == job.created:
+                found[name] = (Edit(job.since, job=job),)
+            else:
+                missing.append(name)
+        missing.extend(name for name in mirror.states if name not in mirror.jobs and name not in found)
+        if not missing:
+            return {name: edits for name, edits in found.items() if edits}
+        for name in missing:
+            found[name] = [edit for edit in await jobs.edits(name) if edit.since >= _adopted(mirror, name)]
+
+
+def snapshot(mirror: Mirror, edits: dict[str, Sequence[Edit]], now: int) -> Snapshot:
+    """The mirror's content as a board takes it. A store without a cursor begins now (ns)."""
+    return Snapshot(
+        jobs={name: held.value for name, held in mirror.jobs.items()},
+        states={name: held.value for name, held in mirror.states.items()},
+        executions=[held.value for runs in mirror.runs.values() for held in runs.values()],
+        triggers={key: held.value for key, held in mirror.triggers.items()},
+        kills=list(mirror.kills),
+        edits=edits,
+        cursor=Cursor(now) if mirror.cursor is None else mirror.cursor.value,
+        pause=None if mirror.pause is None else mirror.pause.value,
+    )
+
+
+def _adopted(mirror: Mirror, name: str) -> int:
+    held = mirror.states.get(name)
+    return 0 if held is None else held.value.adopted

@@ -1,0 +1,1 @@
+"""Run history: finished executions and all output. `contract` says what every history does."""

@@ -1,0 +1,127 @@
+"""What every run history does. All writes are idempotent, so that a writer that does not know what was stored writes
+again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from dkronpy.model.execution import Execution, OutputChunk, State
+
+
+class HistoryError(Exception):
+    """The history can't be reached or answered with an error; write again later."""
+
+
+class HistoryFull(HistoryError):
+    """There is no room."""
+
+
+class Query(msgspec.Struct, frozen=True):
+    """Which executions: every condition must hold; None means any. Newest group first, then attempt (newest first),
+    then node.
+
+    `since` and `until` bound `group` (ns, inclusive)."""
+
+    job: str | None = None
+    group: int | None = None
+    states: frozenset[State] | None = None
+    node: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Executions in the query's order; `cursor` continues after the last one, None when there are no more."""
+
+    executions: tuple[Execution, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Stored output from `start` on. `start` is larger than the offset asked for where older bytes are no longer
+    kept; `size` is the end of what is stored."""
+
+    start: int
+    data: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """Executions that finished on one UTC day, `date` as YYYY-MM-DD."""
+
+    date: str
+    success: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What is kept of each job: the newest `count` groups that ran and as many that did not, none finished before now
+    - `age` ns.
+
+    Consecutive skipped or missed fires of the same reason that fall out become one record {group, last, count,
+    reason}."""
+
+    count: int = 1000
+    age: int | None = None
+
+
+class History(ABC):
+    """One connection to a history. Safe for concurrent use by the tasks of one event loop."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect, create or migrate the schema. Raises HistoryError, saying what to mend."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
+    async def write(self, executions: Sequence[Execution], chunks: Sequence[OutputChunk]) -> None:
+        """Store both durably, in one step. An execution replaces the record with its key, but a final record is never
+        replaced by one that is not final, nor a true result by `lost`. Chunks may overlap or repeat what is stored
+        (same bytes at the same offsets); only the last `output_limit` bytes of a run are kept. Raises
+        HistoryError."""
+
+    @abstractmethod
+    async def get(self, job: str, group: int, attempt: int, node: str) -> Execution | None: ...
+
+    @abstractmethod
+    async def query(self, query: Query, *, limit: int = 100, cursor: str | None = None) -> Slice:
+        """Raises ValueError for a cursor that is not one of ours."""
+
+    @abstractmethod
+    async def count(self, query: Query) -> int:
+        """How many executions match."""
+
+    @abstractmethod
+    async def output(
+        self, job: str, group: int, attempt: int, node: str, *, offset: int = 0, limit: int = 1 << 20
+    ) -> Output:
+        """Up to `limit` bytes from `offset` on; a negative offset counts from the end."""
+
+    @abstractmethod
+    async def outputs(
+        self, keys: Collection[tuple[str, int, int, str]], *, tail: int
+    ) -> dict[tuple[str, int, int, str], Output]:
+        """The last `tail` bytes of each execution's output, keys as (job, group, attempt, node), in one round trip."""
+
+    @abstractmethod
+    async def stats(self, days: int, *, today: str) -> Sequence[DayCount]:
+        """One entry per UTC day for the last `days` days up to `today` (YYYY-MM-DD), oldest first, zeros included.
+        Deleting executions does not change it."""
+
+    @abstractmethod
+    async def delete(self, job: str, *, until: int) -> int:
+        """Delete every execution of exactly this job with group <= `until` (ns), with its output; return how many."""
+
+    @abstractmethod
+    async def prune(self, retention: Retention, *, now: int, batch: int = 1000) -> bool:
+        """Delete one small batch of what the retention no longer keeps; True when more may remain."""

@@ -1,0 +1,1 @@
+"""Who leads: the claim that raises the epoch in the store."""

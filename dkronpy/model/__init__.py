@@ -1,0 +1,1 @@
+"""What users see and the store keeps: jobs, executions, members. No I/O, no clock."""

@@ -1,0 +1,132 @@
+"""A job's definition and its state, as the store keeps them.
+
+The definition (`Job`) changes only when somebody edits the job; the state (`JobState`) changes with runs and is written
+only by the leader. They are two records so that runs never collide with edits. What users may write is checked by
+`dkronpy.model.spec`; these structs hold what has passed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from dkronpy.model.duration import SECOND
+
+
+class Concurrency(StrEnum):
+    """What happens when a run is due while another group of the same job is in flight."""
+
+    ALLOW = "allow"
+    """Start it beside the running one."""
+    FORBID = "forbid"
+    """Skip it, and record the skip with the reason `overlap`. Holds for manual runs too."""
+
+
+class CatchupPolicy(StrEnum):
+    """Which fires run that are decided late, but inside the catch-up window."""
+
+    ALL = "all"
+    """Every one."""
+    LATEST = "latest"
+    """Only the newest; the earlier ones are recorded as missed."""
+    NONE = "none"
+    """None; each is recorded as missed."""
+
+
+class RetryTarget(StrEnum):
+    """Where a retry runs."""
+
+    SAME = "same"
+    """On the node of the failed attempt (at most once per attempt)."""
+    ANY = "any"
+    """On any matching node; also when the node was lost (at least once)."""
+
+
+class Catchup(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How late a fire may still run. `window` in ns."""
+
+    window: int = 60 * SECOND
+    policy: CatchupPolicy = CatchupPolicy.ALL
+
+
+class Retry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The wait before attempt n+1 is `min(initial * factor**(n-1), maximum)`, in ns."""
+
+    initial: int = SECOND
+    factor: float = 2.0
+    maximum: int = 300 * SECOND
+    on: RetryTarget = RetryTarget.SAME
+
+
+class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One revision of a job's definition.
+
+    `since` (ns) is when this revision took effect; it grows with every edit of the job, so it names the revision.
+    Times are ns since the epoch. Every field but `since` and `created` can be written by users.
+    """
+
+    name: str
+    since: int
+    created: int = 0
+    displayname: str = ""
+    timezone: str = ""
+    schedule: str = ""
+    owner: str = ""
+    owner_email: str = ""
+    disabled: bool = False
+    tags: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    retries: int = 0
+    retry: Retry = Retry()
+    parent_job: str = ""
+    processors: dict[str, dict[str, str]] = {}
+    concurrency: Concurrency = Concurrency.ALLOW
+    executor: str = ""
+    executor_config: dict[str, str] = {}
+    ephemeral: bool = False
+    starts_at: int | None = None
+    expires_at: int | None = None
+    catchup: Catchup = Catchup()
+
+
+class JobStatus(StrEnum):
+    """How the newest finished group of a job ended."""
+
+    UNTRIGGERED = ""
+    """No group has finished yet."""
+    SUCCESS = "success"
+    """Every node succeeded, on its last attempt."""
+    FAILED = "failed"
+    """No node succeeded."""
+    PARTIALLY_FAILED = "partially_failed"
+    """Some nodes succeeded."""
+
+
+class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What runs have made of a job. Written only by the leader, but for counters given with a restore.
+
+    `adopted` is the `since` of the newest revision that the leader schedules by; what the revisions before it owed is
+    then decided. Counters count executions (every node and every attempt, as Dkron does).
+    """
+
+    adopted: int = 0
+    decided: int = 0
+    """Fires up to here (ns) are decided even where a sweep or an edit not yet adopted would owe them."""
+    success_count: int = 0
+    error_count: int = 0
+    last_success: int | None = None
+    last_error: int | None = None
+    status: JobStatus = JobStatus.UNTRIGGERED
+    status_group: int = 0
+    """The group that `status` tells of, so that an older group that ends later does not replace it."""
+    spent: bool = False
+    """An ephemeral job that has succeeded: it fires no more and is about to be deleted."""
+
+
+class Edit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One change of a job's definition: who, when (`since`, ns), and the definition from then on (None: deleted)."""
+
+    since: int
+    by: str = ""
+    job: Job | None = None

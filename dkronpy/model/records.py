@@ -1,0 +1,93 @@
+"""The cluster's small records in the store: cursor, pause, epoch, durable triggers."""
+
+from __future__ import annotations
+
+import msgspec
+
+from dkronpy.model.execution import Execution, Trigger
+
+
+class Sweep(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A backlog behind the cursor that is decided job by job: the fires after (start, job) and up to `to`, of every
+    job whose state is not yet decided so far. A leader that takes over after an outage makes one, so that new fires
+    need not wait."""
+
+    start: int
+    job: str
+    to: int
+
+
+class Cursor(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Every fire up to (time, job) is decided, but for what `sweeps` still owe and for jobs with edits not yet adopted.
+
+    `commit` counts the leader's commits: each writes this record, so the outcome of a commit that timed out can be
+    read off it.
+    """
+
+    time: int
+    job: str = ""
+    commit: int = 0
+    sweeps: tuple[Sweep, ...] = ()
+
+    def after(self, job: str) -> int:
+        """The time up to which, inclusive, fires of this job are behind the cursor."""
+        return self.time if job <= self.job else self.time - 1
+
+
+class Pause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The cluster-wide pause. Fires in (since, until] are skipped; `until` 0 means it still holds."""
+
+    since: int
+    until: int = 0
+    reason: str = ""
+    by: str = ""
+
+    def covers(self, time: int) -> bool:
+        """Whether a fire at this time (ns) is skipped."""
+        return self.since < time and (not self.until or time <= self.until)
+
+
+class Epoch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Who leads: raised by every claim, and by nothing else."""
+
+    epoch: int
+    node: str
+    claimed: int
+
+
+class TriggerRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A durable request to run a job; its key holds the job and the group. `at` in ns."""
+
+    at: int
+    kind: Trigger = Trigger.MANUAL
+    by: str = ""
+    env: dict[str, str] = {}
+
+
+class KillRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A durable request to end an execution; its key holds which. `at` in ns."""
+
+    at: int
+    by: str = ""
+
+
+class Clear(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A durable request to delete a job's history up to the group `until` (ns) and to set its counters to zero."""
+
+    until: int
+    by: str = ""
+
+
+class GroupRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A group in the store: its executions, so that a fire is one record however many nodes it runs on.
+
+    `env` is what the trigger gave, kept once; the executions inside carry none."""
+
+    executions: tuple[Execution, ...]
+    env: dict[str, str] = {}
+
+    def unpacked(self) -> tuple[Execution, ...]:
+        """The executions, each with the group's `env`."""
+        if not self.env:
+            return self.executions
+        return tuple(msgspec.structs.replace(execution, env=self.env) for execution in self.executions)

@@ -1,0 +1,288 @@
+"""What users may write of a job, and what is wrong with what they wrote.
+
+Schedules and tag counts are read by the packages that know them; all else is checked here. Unknown keys are ignored and
+null stands for "not given", so that a job that was read can be written back whole.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from dkronpy.model.duration import format_duration, parse_duration
+from dkronpy.model.executors import check
+from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Job, JobState, JobStatus, Retry, RetryTarget
+from dkronpy.model.times import parse_rfc3339, rfc3339
+
+MAX_NAME: Final = 64
+MAX_TEXT: Final = 1000
+"""Characters of the other short texts, and of keys."""
+MAX_VALUE: Final = 100_000
+"""Characters of one value in `executor_config` or `processors`."""
+MAX_ENTRIES: Final = 100
+"""Entries of each map of strings."""
+MAX_RETRIES: Final = 100
+MAX_WAIT: Final = parse_duration("3650d")
+
+
+class SpecError(Exception):
+    """What is wrong, field by field: (field, message) with dots inside nested fields, "" for the whole."""
+
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in errors))
+        self.errors = errors
+
+
+def check_name(name: str) -> str:
+    """A job's name: lower-case letters of any script, digits, `_`, `-`. Raises ValueError that names the character."""
+    if not name:
+        raise ValueError("is empty: a job needs a name")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"has {len(name)} characters: at most {MAX_NAME} are allowed")
+    for character in name:
+        if not (character in "0123456789_-" or unicodedata.category(character) == "Ll"):
+            raise ValueError(f"contains illegal character {character!r}: use lower-case letters, digits, '_' and '-'")
+    return name
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a duration as a string, such as 30s or 1h30m, not {_kind(value)}")
+    ns = parse_duration(value)
+    if ns > MAX_WAIT:
+        raise ValueError(f"{value!r} is too long: at most {format_duration(MAX_WAIT)}")
+    return ns
+
+
+def _time(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a time as a string, such as 2026-12-24T18:00:00Z, not {_kind(value)}")
+    return (parse_rfc3339(value) or None) if value else None
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Key = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+Value = Annotated[str, Field(max_length=MAX_VALUE)]
+Texts = Annotated[dict[Key, Text], Field(max_length=MAX_ENTRIES)]
+Values = Annotated[dict[Key, Value], Field(max_length=MAX_ENTRIES)]
+Duration = Annotated[int, BeforeValidator(_duration)]
+"""Text in, ns out."""
+Time = Annotated[int | None, BeforeValidator(_time)]
+"""RFC 3339 in, ns since the epoch out."""
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if value is not None}  # pyright: ignore[reportUnknownVariableType]
+        return data
+
+
+class RetrySpec(_Spec):
+    """The wait before attempt n+1: `initial * factor**(n-1)`, at most `maximum`."""
+
+    initial: Duration = Retry().initial
+    factor: Annotated[float, Field(ge=1, le=100)] = Retry().factor
+    maximum: Duration = Retry().maximum
+    on: Annotated[RetryTarget, Field(strict=False)] = Retry().on
+
+
+class CatchupSpec(_Spec):
+    """How late a fire may still run, and which of several late ones do."""
+
+    window: Duration = Catchup().window
+    policy: Annotated[CatchupPolicy, Field(strict=False)] = Catchup().policy
+
+
+class JobSpec(_Spec):
+    """A job as its user writes it."""
+
+    name: Name
+    displayname: Text = ""
+    timezone: Text = ""
+    schedule: str = ""
+    owner: Text = ""
+    owner_email: Text = ""
+    disabled: bool = False
+    tags: Texts = {}
+    metadata: Texts = {}
+    retries: Annotated[int, Field(ge=0, le=MAX_RETRIES)] = 0
+    retry: RetrySpec = RetrySpec()
+    parent_job: Text = ""
+    processors: Annotated[dict[Key, Values], Field(max_length=MAX_ENTRIES)] = {}
+    concurrency: Annotated[
+        Concurrency, Field(strict=False), BeforeValidator(lambda value: value if value != "" else Concurrency.ALLOW)
+    ] = Concurrency.ALLOW
+    executor: Text = ""
+    executor_config: Values = {}
+    ephemeral: bool = False
+    starts_at: Time = None
+    expires_at: Time = None
+    catchup: CatchupSpec = CatchupSpec()
+
+
+class StateSpec(_Spec):
+    """The counters that a backup holds of a job. A missing or zero time means never."""
+
+    success_count: Annotated[int, Field(ge=0, le=2**53)] = 0
+    error_count: Annotated[int, Field(ge=0, le=2**53)] = 0
+    last_success: Time = None
+    last_error: Time = None
+    status: Annotated[JobStatus, Field(strict=False)] = JobStatus.UNTRIGGERED
+
+
+def parse_spec(data: object) -> JobSpec:
+    """Check a decoded JSON object. Raises SpecError with everything that is wrong."""
+    try:
+        spec = JobSpec.model_validate(data)
+    except ValidationError as error:
+        raise SpecError(field_errors(error)) from None
+    errors: list[tuple[str, str]] = []
+    if not spec.schedule and not spec.parent_job:
+        errors.append(("schedule", "is missing: write one such as @every 10s or 0 30 2 * * *, or name a parent_job"))
+    if spec.starts_at is not None and spec.expires_at is not None and spec.starts_at >= spec.expires_at:
+        errors.append(("expires_at", "must be later than starts_at"))
+    errors.extend(check(spec.executor, spec.executor_config))
+    if errors:
+        raise SpecError(errors)
+    return spec
+
+
+def parse_state(data: object) -> JobState:
+    """The counters in a backup's job. Raises SpecError."""
+    try:
+        spec = StateSpec.model_validate(data)
+    except ValidationError as error:
+        raise SpecError(field_errors(error)) from None
+    return JobState(
+        success_count=spec.success_count,
+        error_count=spec.error_count,
+        last_success=spec.last_success,
+        last_error=spec.last_error,
+        status=spec.status,
+    )
+
+
+def to_job(spec: JobSpec) -> Job:
+    """The definition that a spec describes; `since` and `created` are set by whoever stores it."""
+    retry, catchup = spec.retry, spec.catchup
+    return Job(
+        name=spec.name,
+        since=0,
+        displayname=spec.displayname,
+        timezone=spec.timezone,
+        schedule=spec.schedule,
+        owner=spec.owner,
+        owner_email=spec.owner_email,
+        disabled=spec.disabled,
+        tags=spec.tags,
+        metadata=spec.metadata,
+        retries=spec.retries,
+        retry=Retry(initial=retry.initial, factor=retry.factor, maximum=retry.maximum, on=retry.on),
+        parent_job=spec.parent_job,
+        processors=spec.processors,
+        concurrency=spec.concurrency,
+        executor=spec.executor,
+        executor_config=spec.executor_config,
+        ephemeral=spec.ephemeral,
+        starts_at=spec.starts_at,
+        expires_at=spec.expires_at,
+        catchup=Catchup(window=catchup.window, policy=catchup.policy),
+    )
+
+
+def to_document(job: Job) -> dict[str, Any]:
+    """The inverse of `to_job`: every field that users may write, as JSON values. `parse_spec` takes it back."""
+    return {
+        "name": job.name,
+        "displayname": job.displayname,
+        "timezone": job.timezone,
+        "schedule": job.schedule,
+        "owner": job.owner,
+        "owner_email": job.owner_email,
+        "disabled": job.disabled,
+        "tags": dict(job.tags),
+        "metadata": dict(job.metadata),
+        "retries": job.retries,
+        "retry": {
+            "initial": format_duration(job.retry.initial),
+            "factor": job.retry.factor,
+            "maximum": format_duration(job.retry.maximum),
+            "on": job.retry.on.value,
+        },
+        "parent_job": job.parent_job,
+        "processors": {name: dict(config) for name, config in job.processors.items()},
+        "concurrency": job.concurrency.value,
+        "executor": job.executor,
+        "executor_config": dict(job.executor_config),
+        "ephemeral": job.ephemeral,
+        "starts_at": None if job.starts_at is None else rfc3339(job.starts_at),
+        "expires_at": None if job.expires_at is None else rfc3339(job.expires_at),
+        "catchup": {"window": format_duration(job.catchup.window), "policy": job.catchup.policy.value},
+    }
+
+
+_KINDS: Final[dict[type, str]] = {
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    dict: "an object",
+    list: "a list",
+}
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), "null")
+
+
+def _bound(context: Mapping[str, Any], key: str) -> str:
+    return f"{context[key]:g}" if isinstance(context[key], float) else str(context[key])
+
+
+_MESSAGES: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
+    "missing": lambda _: "is missing",
+    "string_type": lambda _: 'must be a string, such as "5"',
+    "bool_type": lambda _: "must be true or false",
+    "int_type": lambda _: "must be a whole number",
+    "float_type": lambda _: "must be a number",
+    "finite_number": lambda _: "must be a finite number",
+    "dict_type": lambda _: "must be an object",
+    "model_type": lambda _: "must be an object",
+    "model_attributes_type": lambda _: "must be an object",
+    "greater_than_equal": lambda context: f"must be at least {_bound(context, 'ge')}",
+    "less_than_equal": lambda context: f"must be at most {_bound(context, 'le')}",
+    "string_too_long": lambda context: f"is too long: at most {context['max_length']} characters",
+    "string_too_short": lambda _: "is empty",
+    "too_long": lambda context: f"has too many entries: at most {context['max_length']}",
+    "enum": lambda context: f"must be one of {context['expected']}",
+    "value_error": lambda context: str(context["error"]),
+}
+_SHOWS_KIND: Final = frozenset({"string_type", "bool_type", "int_type", "float_type", "dict_type", "model_type"})
+
+
+def field_errors(error: ValidationError) -> list[tuple[str, str]]:
+    """pydantic's findings in this project's words, as `SpecError` holds them."""
+    return [(_field(found), _message(found)) for found in error.errors(include_url=False)]
+
+
+def _field(found: ErrorDetails) -> str:
+    parts = [str(part)[:MAX_NAME] for part in found["loc"] if part != "[key]"]
+    return ".".join(parts)
+
+
+def _message(found: ErrorDetails) -> str:
+    words = _MESSAGES.get(found["type"])
+    text = words(found.get("ctx", {})) if words else found["msg"]
+    if found["loc"][-1:] == ("[key]",):
+        text = f"the key {text}"
+    return f"{text}, not {_kind(found['input'])}" if found["type"] in _SHOWS_KIND else text

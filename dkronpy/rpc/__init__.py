@@ -1,0 +1,1 @@
+"""The RPC port: how nodes talk to each other."""

@@ -1,0 +1,303 @@
+"""The agent's end of the work lane: guards what a leader orders, and streams what the runner tells up to the leader.
+
+A node has one session at a time, that of the leader with the highest epoch it has seen. The epoch is kept on disk, so
+that a node that starts again refuses the orders of a leader that was superseded while it was away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dkronpy.model.lane import (
+    START_LEASE,
+    Attach,
+    Inventory,
+    Kill,
+    Orders,
+    OutputPart,
+    Recorded,
+    Refused,
+    Renew,
+    Stored,
+    ToLeader,
+    ToNode,
+)
+from dkronpy.model.run import Ended, Grown, Key, RunSpec, RunStatus, Started
+from dkronpy.runner.client import RunnerClient
+
+log = logging.getLogger(__name__)
+
+PART = 256_000
+"""Bytes of output in one message; a run has one such message on its way at a time, so that a slow store holds the
+node back."""
+
+
+class StaleEpoch(Exception):
+    """A leader with a lower epoch than one this node has seen tried to attach."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the node knows of a run that is not acknowledged. Offsets and sizes in bytes."""
+
+    size: int = 0
+    started: int | None = None
+    ended: Ended | None = None
+    sent: int = 0
+    stored: int = 0
+    recorded: bool = False
+
+
+class Node:
+    """One node's runs. `monotonic` gives ns of a clock that never jumps, `now` ns since the epoch."""
+
+    def __init__(self, name: str, spool_dir: Path, *, now: Callable[[], int], monotonic: Callable[[], int]) -> None:
+        self.name = name
+        self._spool_dir = spool_dir
+        self._now = now
+        self._monotonic = monotonic
+        self._runs: dict[Key, _Run] = {}
+        self._runner: RunnerClient | None = None
+        self._send: Callable[[ToLeader], None] | None = None
+        self._epoch = 0
+        self._lease_end = 0
+        self._orders: asyncio.Queue[RunSpec] = asyncio.Queue()
+        self._acks: set[Key] = set()
+        self._wake_acks = asyncio.Event()
+        self._lost = asyncio.Event()
+
+    @property
+    def spool(self) -> str:
+        """The id of the spool."""
+        return self._client.spool
+
+    @property
+    def running(self) -> int:
+        """Runs in flight on this node."""
+        return sum(1 for run in self._runs.values() if run.ended is None)
+
+    @property
+    def _client(self) -> RunnerClient:
+        assert self._runner is not None, "the node is open"
+        return self._runner
+
+    async def open(self) -> None:
+        """Connect to the runner, starting one if none answers."""
+        self._epoch = _read_epoch(self._spool_dir / "epoch")
+        await self._connect()
+
+    async def _connect(self) -> None:
+        self._lost.clear()
+        self._runner = await RunnerClient.connect(self._spool_dir, self._on_event, self._lost.set)
+        for status in self._runner.known:
+            run = self._runs.setdefault(status.key, _Run())
+            run.size, run.started, run.ended = max(run.size, status.size), status.started, status.ended
+
+    async def run(self) -> None:
+        """Start what is ordered and acknowledge what is recorded, until cancelled; connect again when the runner is
+        gone."""
+        while True:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._start_orders()), group.create_task(self._send_acks())]
+                await self._lost.wait()
+                for task in tasks:
+                    task.cancel()
+            log.warning("the runner is gone; starting another", extra={"node": self.name})
+            await self._connect()
+            self._announce()
+
+    async def close(self) -> None:
+        """Let go of the runner; its runs go on."""
+        if self._runner is not None:
+            await self._runner.close()
+
+    # ---- the lane
+
+    def attach(self, message: Attach, send: Callable[[ToLeader], None]) -> None:
+        """Begin a session; what is ordered in an earlier one and not yet started will not start. Raises StaleEpoch."""
+        if message.epoch < self._epoch:
+            raise StaleEpoch(
+                f"node {self.name} has seen epoch {self._epoch}, {message.leader} leads epoch {message.epoch}"
+            )
+        if message.epoch > self._epoch:
+            _write_epoch(self._spool_dir / "epoch", message.epoch)
+            self._epoch = message.epoch
+        self._drop_orders()
+        self._send = send
+        self._renew()
+        self._announce()
+
+    def detach(self) -> None:
+        """The session is over."""
+        self._send = None
+        self._drop_orders()
+
+    def receive(self, message: ToNode) -> None:
+        """A message of the session's leader."""
+        match message:
+            case Renew():
+                self._renew()
+            case Orders(spool, runs):
+                if spool != self.spool:
+                    for run in runs:
+                        self._tell(Refused(run.key, "the order names another spool"))
+                    return
+                for run in runs:
+                    self._orders.put_nowait(run)
+            case Kill(key):
+                self._kill(key)
+            case Stored(key, offset):
+                self._stored(key, offset)
+            case Recorded(keys):
+                for key in keys:
+                    run = self._runs.get(key)
+                    if run is not None:
+                        run.recorded = True
+                        self._settle(key, run)
+            case Attach():
+                raise ValueError("a session begins by attach()")
+
+    def _announce(self) -> None:
+        for run in self._runs.values():
+            run.sent = run.stored
+        runs = tuple(
+            RunStatus(key, run.started, run.size, None if run.ended is None else self._result(run))
+            for key, run in self._runs.items()
+        )
+        self._tell(Inventory(self.spool, runs))
+        for key, run in list(self._runs.items()):
+            self._stream(key, run)
+
+    def _tell(self, message: ToLeader) -> None:
+        if self._send is not None:
+            self._send(message)
+
+    def _renew(self) -> None:
+        self._lease_end = self._monotonic() + START_LEASE
+
+    def _drop_orders(self) -> None:
+        while not self._orders.empty():
+            self._orders.get_nowait()
+
+    # ---- orders
+
+    async def _start_orders(self) -> None:
+        while True:
+            first = await self._orders.get()
+            batch = [first]
+            while not self._orders.empty() and len(batch) < 100:
+                batch.append(self._orders.get_nowait())
+            if self._send is None or self._monotonic() > self._lease_end:
+                log.warning("%d orders came without a start lease; not started", len(batch), extra={"node": self.name})
+                for run in batch:
+                    self._tell(Refused(run.key, "the start lease is over", again=True))
+                continue
+            for run in batch:
+                self._runs.setdefault(run.key, _Run())
+            for key, reason in (await self._client.start(batch)).items():
+                self._refused(key, reason)
+
+    def _refused(self, key: Key, reason: str) -> None:
+        run = self._runs.get(key)
+        if run is not None and (run.started is not None or run.ended is not None):
+            return
+        self._runs.pop(key, None)
+        log.error("an order was refused: %s", reason, extra={"job": key[0], "node": self.name})
+        self._tell(Refused(key, reason))
+
+    def _kill(self, key: Key) -> None:
+        if key in self._runs:
+            task = asyncio.get_running_loop().create_task(self._client.kill(key))
+            task.add_done_callback(_log_failure)
+
+    # ---- events and output
+
+    def _on_event(self, event: Started | Grown | Ended) -> None:
+        run = self._runs.setdefault(event.key, _Run())
+        match event:
+            case Started(key, at, _):
+                run.started = at
+                self._tell(event)
+            case Grown(key, size):
+                run.size = max(run.size, size)
+                self._stream(key, run)
+            case Ended(key):
+                run.ended = event
+                run.size = event.size
+                self._tell(self._result(run))
+                self._stream(key, run)
+
+    def _result(self, run: _Run) -> Ended:
+        """The end as the leader gets it: with the tail of the output where nothing before it is still to be sent."""
+        ended = run.ended
+        assert ended is not None, "only an ended run has a result"
+        if ended.tail and run.stored == run.sent and run.sent >= ended.tail_start:
+            run.sent = run.size
+            return ended
+        return Ended(
+            ended.key, ended.state, ended.started, ended.finished, ended.exit_code, ended.error, ended.size,
+            ended.sha256, ended.size )  # fmt: skip
+
+    def _stream(self, key: Key, run: _Run) -> None:
+        """Send the next part of the output, if the one before is stored."""
+        if self._send is None or run.stored < run.sent or run.sent >= run.size:
+            return
+        start, data = self._client.read(key, run.sent, PART)
+        if not data:
+            return
+        run.sent = start + len(data)
+        self._tell(OutputPart(key, start, data))
+
+    def _stored(self, key: Key, offset: int) -> None:
+        run = self._runs.get(key)
+        if run is None:
+            return
+        run.stored = max(run.stored, offset)
+        run.sent = max(run.sent, run.stored)
+        self._stream(key, run)
+        self._settle(key, run)
+
+    def _settle(self, key: Key, run: _Run) -> None:
+        """Acknowledge a run to the runner once its result and all its output are stored."""
+        if run.recorded and run.ended is not None and run.stored >= run.size:
+            del self._runs[key]
+            self._acks.add(key)
+            self._wake_acks.set()
+
+    async def _send_acks(self) -> None:
+        while True:
+            await self._wake_acks.wait()
+            self._wake_acks.clear()
+            keys, self._acks = self._acks, set()
+            await self._client.ack(list(keys))
+
+
+def _log_failure(task: asyncio.Task[bool]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a kill could not be passed on: %s", error)
+
+
+def _read_epoch(path: Path) -> int:
+    return int(path.read_text()) if path.exists() else 0
+
+
+def _write_epoch(path: Path, epoch: int) -> None:
+    """Durably replace the highest epoch seen."""
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, str(epoch).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(temporary, path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

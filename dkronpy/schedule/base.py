@@ -1,0 +1,56 @@
+"""What every schedule answers, and the error that every bad one raises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+if TYPE_CHECKING:
+    from dkronpy.schedule.zones import Zone
+
+SECOND: Final = 1_000_000_000
+"""Nanoseconds in a second."""
+
+
+class ScheduleError(ValueError):
+    """A schedule or time zone that cannot be used; the message names the place and the mend.
+
+    ``field`` is the setting at fault: ``schedule`` or ``timezone``.
+    """
+
+    def __init__(self, message: str, field: Literal["schedule", "timezone"] = "schedule") -> None:
+        super().__init__(message)
+        self.field: Final = field
+
+
+class Schedule(Protocol):
+    """A rule for when to fire: immutable, hashable, equal when it fires at the same times, safe to share.
+
+    All times are nanoseconds since the epoch in UTC.
+    """
+
+    @property
+    def zone(self) -> Zone:
+        """The time zone whose clock the schedule follows, and in which its fires are shown."""
+        ...
+
+    @property
+    def grace(self) -> int | None:
+        """How late (ns) a fire may still start whatever the job's catch-up says; None: the job's catch-up decides."""
+        ...
+
+    def next(self, after: int) -> int | None:
+        """The first fire strictly after ``after``; None when there is none before the year 10000."""
+        ...
+
+    def count(self, after: int, until: int) -> int:
+        """The number of fires in (``after``, ``until``], found by arithmetic rather than one by one."""
+        ...
+
+
+def upcoming(schedule: Schedule, after: int, count: int) -> list[int]:
+    """The first ``count`` fires strictly after ``after``; fewer when the schedule ends."""
+    fires: list[int] = []
+    fire: int | None = after
+    while len(fires) < count and (fire := schedule.next(fire)) is not None:
+        fires.append(fire)
+    return fires

@@ -1,0 +1,151 @@
+"""The text of a schedule → the schedule."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from dkronpy.model.duration import parse_duration
+from dkronpy.schedule.base import SECOND, Schedule, ScheduleError
+from dkronpy.schedule.cron import Cron
+from dkronpy.schedule.days import days
+from dkronpy.schedule.fields import DAY, FIELDS, MONTH, WEEKDAY, expand, resolve
+from dkronpy.schedule.plain import Every, Never, Once
+from dkronpy.schedule.zones import FIRST_SECOND, LAST_SECOND, Zone, local_zone, zone
+
+LONGEST: Final = 1000
+"""Characters a schedule may have."""
+_CRON_NAMES: Final = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+    "@minutely": "* * * * *",
+}
+_NAMES: Final = (*_CRON_NAMES, "@every", "@at", "@after", "@manually")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII | re.IGNORECASE
+)
+_GRACE: Final = re.compile(
+    r"P(?=[\dT])(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?"
+)
+
+
+def parse(text: str, timezone: str = "", *, job: str = "") -> Schedule:
+    """Read a schedule.
+
+    Forms: five cron fields (minute, hour, day of month, month, day of week) or six with seconds first; ``@every 90s``;
+    ``@at 2026-12-24T18:00:00+01:00``; ``@after 2026-12-24T18:00:00Z <PT2H`` (as ``@at``, but may start 2 h late);
+    ``@manually``; ``@yearly`` … ``@minutely``. ``TZ=Area/City`` or ``CRON_TZ=Area/City`` may stand before any of them
+    and wins over ``timezone``, an IANA name or "" for this host's zone. ``job`` is the name that ``~`` is drawn from.
+
+    Raises: ScheduleError, and no other, whatever the text.
+    """
+    where = zone(timezone or local_zone())
+    if len(text) > LONGEST:
+        raise ScheduleError(f"the schedule has {len(text)} characters; at most {LONGEST} are allowed")
+    if strange := re.search(r"[^\t -~]", text := text.strip()):
+        raise ScheduleError(f"the schedule holds the character {strange[0]!r}; only plain ASCII on one line is allowed")
+    words = text.split()
+    if words and (prefix := re.match(r"(?:CRON_)?TZ=", words[0])):
+        where = zone(words.pop(0)[prefix.end() :])
+    if not words:
+        raise ScheduleError(f"the schedule is empty: write cron fields such as '*/5 * * * *', or {', '.join(_NAMES)}")
+    if words[0].startswith("@"):
+        return _named(words[0].lower(), " ".join(words[1:]), where)
+    if len(words) not in (5, 6):
+        raise ScheduleError(
+            f"the schedule has {len(words)} fields; 5 are allowed (minute, hour, day of month, month, day of week),"
+            " or 6 with seconds first"
+        )
+    texts = ["0", *words] if len(words) == 5 else words
+    return _cron(tuple(resolve(texts, job) if "~" in text else texts), where)
+
+
+def _named(name: str, rest: str, where: Zone) -> Schedule:
+    """A schedule that starts with ``@``."""
+    match name:
+        case "@every":
+            return Every(_interval(rest), where)
+        case "@at":
+            return Once(_time(name, rest), None, where)
+        case "@after":
+            time, separator, grace = rest.partition("<")
+            if not separator:
+                raise ScheduleError("@after takes a time and how late it may start: @after 2026-12-24T18:00:00Z <PT2H")
+            return Once(_time(name, time.strip()), _grace(grace.strip()), where)
+        case _ if rest:
+            raise ScheduleError(f"{name} stands alone: take {rest!r} away" if name in _NAMES else _unknown(name))
+        case "@manually":
+            return Never(where)
+        case _ if name in _CRON_NAMES:
+            return _cron(("0", *_CRON_NAMES[name].split()), where)
+        case _:
+            raise ScheduleError(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, _NAMES, n=1)
+    mend = f"did you mean {close[0]}? " if close else ""
+    return f"the schedule {name[:64]!r} is not known: {mend}Allowed: {', '.join(_NAMES)}"
+
+
+@functools.lru_cache(maxsize=16384)
+def _cron(texts: tuple[str, ...], where: Zone) -> Cron:
+    """A cron schedule of six fields, seconds first; the same object for the same fields."""
+    second, minute, hour, day, month, weekday = map(expand, texts, FIELDS)
+    on = days(day, month, weekday)
+    if on is None:
+        _, _, _, *named = texts
+        shown = ", ".join(f"{field.name} {text!r}" for field, text in zip((DAY, MONTH, WEEKDAY), named, strict=True))
+        raise ScheduleError(f"the schedule never fires: no year has a day with {shown}")
+    return Cron(second.mask, minute.mask, hour.mask, on, minute.star or hour.star, where)
+
+
+def _interval(text: str) -> int:
+    try:
+        interval = parse_duration(text)
+    except ValueError as error:
+        raise ScheduleError(f"@every: {error}") from error
+    if interval < SECOND or interval % SECOND:
+        raise ScheduleError(f"@every {text}: the interval must be whole seconds, at least one, such as 1s or 1h30m")
+    return interval
+
+
+def _time(name: str, text: str) -> int:
+    """A time of RFC 3339 as ns since the epoch."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ScheduleError(
+            f"{name} {text!r}: write a time with its offset, such as 2026-12-24T18:00:00Z or …T18:00:00+01:00"
+        )
+    year, month, day, hour, minute, second = map(int, match.groups()[:6])
+    try:
+        local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        shift = timedelta(hours=int(match[9] or 0), minutes=int(match[10] or 0))
+        if shift >= timedelta(days=1) or int(match[10] or 0) >= 60:
+            raise ValueError("the offset is out of range")
+    except ValueError as error:
+        raise ScheduleError(f"{name} {text!r}: {error}; write a time that exists") from error
+    since = (local - _EPOCH) // timedelta(seconds=1) - int(shift.total_seconds()) * (-1 if match[8] == "-" else 1)
+    if not FIRST_SECOND <= since < LAST_SECOND:
+        raise ScheduleError(f"{name} {text!r}: the time must lie in the years 1970 … 9999")
+    return since * SECOND + int((match[7] or "").ljust(9, "0"))
+
+
+def _grace(text: str) -> int:
+    """An ISO 8601 duration of weeks, days, hours, minutes and seconds as ns."""
+    match = _GRACE.fullmatch(text)
+    if match is None:
+        raise ScheduleError(
+            f"@after … <{text}: write how late it may start as an ISO 8601 duration, such as PT2H or P1DT12H"
+        )
+    weeks, days_, hours, minutes, seconds = (int(number or 0) for number in match.groups())
+    return ((weeks * 7 + days_) * 86_400 + hours * 3600 + minutes * 60 + seconds) * SECOND

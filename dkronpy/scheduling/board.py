@@ -1,0 +1,344 @@
+"""The leader's board: jobs, states, groups in flight, requests and reports, as one in-memory image that plans are
+made from.
+
+The board is loaded from the store when a server takes the lead and dropped when it loses it. Inputs (edits, requests,
+reports) are only noted; `planning.plan` turns what is noted and what is due into a step. The plan changes the board
+at once: the board is ahead of the store by exactly the step being committed, which is repeated until it is committed
+or the lead is lost.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import random
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from dkronpy.model.duration import SECOND
+from dkronpy.model.execution import Execution, State
+from dkronpy.model.job import Edit, Job, JobState
+from dkronpy.model.member import Member
+from dkronpy.model.records import Cursor, Pause, Sweep, TriggerRecord
+from dkronpy.model.run import Ended, Key, RunStatus, Started
+from dkronpy.schedule import Schedule, ScheduleError
+from dkronpy.scheduling.debt import Settled, Span, cut, definitions, owed_ranges
+from dkronpy.scheduling.fires import Timeline, compiled, next_fire
+from dkronpy.scheduling.groups import Group
+
+log = logging.getLogger(__name__)
+
+STARTED_DELAY = 100_000_000
+"""ns that a report of a start waits for the report of its end, so that a short run needs one write less."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What the store held when the lead was taken. `edits` has, for each job whose newest revision is not adopted,
+    all its edits from the adopted one on (the adopted one first, where there is one)."""
+
+    jobs: Mapping[str, Job]
+    states: Mapping[str, JobState]
+    executions: Iterable[Execution]
+    triggers: Mapping[tuple[str, int], TriggerRecord]
+    kills: Iterable[Key]
+    edits: Mapping[str, Sequence[Edit]]
+    cursor: Cursor
+    pause: Pause | None
+
+
+class Debt(msgspec.Struct):
+    """A job's owed past. `pending` are the edits not yet adopted, `adopted` the definition in force before them."""
+
+    adopted: Job | None
+    pending: list[Edit]
+
+
+BACKLOG = 30 * SECOND
+"""A backlog older than this, found when the lead is taken, is swept job by job beside the new fires."""
+
+
+class Board:
+    """See the module. `members` are the nodes that may be ordered to run; `spools` the spool id of each node in
+    contact."""
+
+    def __init__(self, snapshot: Snapshot, *, epoch: int, rng: random.Random, now: int) -> None:
+        self.epoch = epoch
+        self.rng = rng
+        self.cursor = snapshot.cursor
+        self.pause = snapshot.pause
+        self.members: Sequence[Member] = ()
+        self.spools: dict[str, str] = {}
+        self.jobs: dict[str, Job] = {}
+        """Adopted definitions."""
+        self.states: dict[str, JobState] = dict(snapshot.states)
+        self.children: dict[str, set[str]] = {}
+        self.timeline = Timeline()
+        self.debts: dict[str, Debt] = {}
+        self.groups: dict[tuple[str, int], Group] = {}
+        self.in_flight: dict[str, set[int]] = {}
+        """Groups not complete, by job."""
+        self.by_job: dict[str, set[int]] = {}
+        """Groups on the board, complete or not, by job."""
+        self.retries: list[tuple[int, Key]] = []
+        self.triggers: dict[tuple[str, int], TriggerRecord] = dict(snapshot.triggers)
+        self.triggers_new: deque[tuple[str, int]] = deque(sorted(snapshot.triggers, key=lambda key: key[1]))
+        self.kills: set[Key] = set(snapshot.kills)
+        self.kills_new: deque[Key] = deque(self.kills)
+        self.cleared: deque[str] = deque()
+        self.purged: deque[str] = deque()
+        self.started: dict[Key, Started] = {}
+        self.ended: deque[Ended] = deque()
+        self.lost: deque[tuple[Key, str]] = deque()
+        self.archived: deque[tuple[str, int]] = deque()
+        self.reorder: deque[Key] = deque()
+        self.unarchived: list[Execution] = []
+        """Final executions that an earlier leader may not have written to the history."""
+        self.doomed: dict[str, int] = {}
+        """Deleted jobs whose history is to be deleted up to a group, once no such group is left on the board."""
+        self._load(snapshot, now)
+
+    def _load(self, snapshot: Snapshot, now: int) -> None:
+        by_group: dict[tuple[str, int], list[Execution]] = {}
+        for execution in snapshot.executions:
+            by_group.setdefault((execution.job, execution.group), []).append(execution)
+        for executions in by_group.values():
+            self.add_group(Group(executions))
+            self.unarchived.extend(execution for execution in executions if execution.state.final)
+        for name, job in snapshot.jobs.items():
+            if name not in snapshot.edits:
+                self.adopt(job)
+        self._sweep(now - BACKLOG)
+        for name, edits in snapshot.edits.items():
+            adopted = snapshot.states.get(name, JobState()).adopted
+            old = next((edit.job for edit in edits if edit.since == adopted), None)
+            if old is not None:
+                self.jobs[name] = old
+                self._link(None, old)
+            self.debts[name] = Debt(old, [edit for edit in edits if edit.since > adopted])
+        for name, state in snapshot.states.items():
+            if name not in snapshot.jobs and name not in snapshot.edits:
+                self.doomed[name] = state.adopted
+
+    def _sweep(self, horizon: int) -> None:
+        """Turn a backlog into a sweep, and find what the sweeps owe."""
+        head = self.timeline.head()
+        if head is not None and head[0] <= horizon:
+            # The cursor (horizon, "") leaves the fires at the horizon itself to the timeline.
+            sweep = Sweep(self.cursor.time, self.cursor.job, horizon - 1)
+            self.cursor = msgspec.structs.replace(
+                self.cursor, time=horizon, job="", sweeps=(*self.cursor.sweeps, sweep)
+            )
+            jobs, self.timeline = list(self.jobs.values()), Timeline()
+            for job in jobs:
+                self.adopt(job)
+        if self.cursor.sweeps:
+            for name, job in self.jobs.items():
+                self.debts[name] = Debt(job, [])
+                if not self.spans(name):
+                    del self.debts[name]
+
+    # ---- definitions
+
+    def adopt(self, job: Job) -> None:
+        """Schedule by this definition from the cursor on."""
+        self._link(self.jobs.get(job.name), job)
+        self.jobs[job.name] = job
+        schedule = self.schedule(job)
+        if schedule is None or (job.ephemeral and self.states.get(job.name, JobState()).spent):
+            self.timeline.remove(job.name)
+            return
+        self.timeline.put(job, schedule, max(self.cursor.after(job.name), job.since))
+
+    def forget(self, name: str) -> None:
+        """The job's deletion is adopted."""
+        job = self.jobs.pop(name, None)
+        self._link(job, None)
+        self.timeline.remove(name)
+
+    def schedule(self, job: Job) -> Schedule | None:
+        """The compiled schedule; None, and logged, for one that this version can't read (it was checked when it was
+        written)."""
+        if job.parent_job:
+            return None
+        try:
+            return compiled(job)
+        except ScheduleError as error:
+            log.error("schedule of a stored job can't be read: %s", error, extra={"job": job.name})
+            return None
+
+    def spans(self, name: str) -> list[Span]:
+        """What the job owes from the past, by definition, oldest first; spans without a fire are left out."""
+        debt = self.debts[name]
+        decided = self.states.get(name, JobState()).decided
+        ranges = owed_ranges(name, self.cursor, decided, debt.pending)
+        parts = cut(ranges, definitions(debt.adopted, debt.pending))
+        found: list[Span] = []
+        for job, after, until in parts:
+            schedule = self.schedule(job)
+            fire = None if schedule is None else next_fire(job, schedule, after)
+            if schedule is not None and fire is not None and fire <= until:
+                settled = None if job is debt.adopted else self._settled(debt)
+                found.append(Span(job, schedule, after, until, settled))
+        return found
+
+    def _settled(self, debt: Debt) -> Settled | None:
+        """What the adopted definition has decided after the first edit: it was scheduled by up to the cursor, but for
+        what a sweep that began before still owes."""
+        old = debt.adopted
+        if old is None or not debt.pending:
+            return None
+        decided = self.states.get(old.name, JobState()).decided
+        owed = tuple((max(sweep.start, decided), sweep.to) for sweep in self.cursor.sweeps)
+        schedule, since, until = self.schedule(old), debt.pending[0].since, self.cursor.after(old.name)
+        return None if schedule is None or until <= since else Settled(old, schedule, since, until, owed)
+
+    def _link(self, old: Job | None, new: Job | None) -> None:
+        if old is not None and old.parent_job:
+            self.children.get(old.parent_job, set()).discard(old.name)
+        if new is not None and new.parent_job:
+            self.children.setdefault(new.parent_job, set()).add(new.name)
+
+    # ---- groups
+
+    def add_group(self, group: Group) -> None:
+        """Put a group on the board, with whatever its executions wait for."""
+        self.groups[group.job, group.group] = group
+        if not group.complete:
+            self.in_flight.setdefault(group.job, set()).add(group.group)
+        self.by_job.setdefault(group.job, set()).add(group.group)
+        for key, execution in group.executions.items():
+            if execution.state is State.QUEUED:
+                heapq.heappush(self.retries, (execution.not_before, key))
+
+    def drop_group(self, job: str, group: int) -> None:
+        """The group has left the store."""
+        del self.groups[job, group]
+        left = self.by_job[job]
+        left.discard(group)
+        if not left:
+            del self.by_job[job]
+
+    def execution(self, key: Key) -> Execution | None:
+        group = self.groups.get((key[0], key[1]))
+        return None if group is None else group.executions.get(key)
+
+    def free_group(self, job: str, wanted: int) -> int:
+        """`wanted`, or the next number that no group or trigger of the job has."""
+        while (job, wanted) in self.groups or (job, wanted) in self.triggers:
+            wanted += 1
+        return wanted
+
+    # ---- inputs
+
+    def edited(self, name: str, edit: Edit) -> None:
+        """A definition changed. Edits of a job come in order; those already known are ignored."""
+        debt = self.debts.get(name)
+        newest = debt.pending[-1].since if debt and debt.pending else self.states.get(name, JobState()).adopted
+        if edit.since <= newest:
+            return
+        if debt is None:
+            self.debts[name] = debt = Debt(self.jobs.get(name), [])
+        debt.pending.append(edit)
+        # Until the edit is adopted the old definition owes only what the adoption will settle.
+        self.timeline.remove(name)
+
+    def state_given(self, name: str, state: JobState) -> None:
+        """Counters came with a new job (restore). What the leader itself has written is not taken back from the
+        store."""
+        if not state.adopted:
+            self.states.setdefault(name, state)
+
+    def triggered(self, name: str, group: int, record: TriggerRecord) -> None:
+        if (name, group) not in self.triggers:
+            self.triggers[name, group] = record
+            self.triggers_new.append((name, group))
+
+    def kill(self, key: Key) -> None:
+        if key not in self.kills:
+            self.kills.add(key)
+            self.kills_new.append(key)
+
+    def report_started(self, report: Started) -> None:
+        self.started[report.key] = report
+
+    def report_ended(self, report: Ended) -> None:
+        self.ended.append(report)
+
+    def report_refused(self, key: Key, reason: str, now: int, *, again: bool) -> None:
+        """A node did not start an order and will not: the attempt failed, or with `again` the order is repeated."""
+        if again:
+            self.reorder.append(key)
+        else:
+            self.ended.append(Ended(key, State.FAILED, None, now, error=reason))
+
+    def report_archived(self, key: Key) -> None:
+        """The history holds the execution's final record."""
+        group = self.groups.get((key[0], key[1]))
+        if group is not None:
+            group.archived.add(key)
+            if group.archived_whole:
+                self.archived.append((group.job, group.group))
+
+    def report_lost(self, key: Key, error: str) -> None:
+        self.lost.append((key, error))
+
+    def session(self, node: str, spool: str, runs: Iterable[RunStatus]) -> None:
+        """A lane session with a node began: settle what its spool knows, and order again what can't have started.
+
+        An order of an earlier session can no longer start, so one the spool has never seen is sent again; if the
+        spool is another one (an empty disk), nobody can know, and the execution is lost."""
+        self.spools[node] = spool
+        known = set[Key]()
+        for run in runs:
+            known.add(run.key)
+            if run.ended is not None:
+                self.report_ended(run.ended)
+            elif run.started is not None:
+                self.report_started(Started(run.key, run.started))
+        for group in self.groups.values():
+            for key, execution in group.executions.items():
+                if execution.node != node or execution.state not in (State.DISPATCHED, State.RUNNING) or key in known:
+                    continue
+                if execution.spool != spool:
+                    self.report_lost(key, "the node came back with another spool: whether the run ended is unknown")
+                elif execution.state is State.RUNNING:
+                    self.report_lost(key, "the node no longer knows of the run")
+                else:
+                    self.reorder.append(key)
+        self.kills_new.extend(key for key in self.kills if key[3] == node and key not in self.kills_new)
+
+    def spent(self) -> list[str]:
+        """Ephemeral jobs that have succeeded and are still there."""
+        return [name for name, job in self.jobs.items() if job.ephemeral and self.states.get(name, JobState()).spent]
+
+    @property
+    def adopting(self) -> bool:
+        """Whether a scheduled job's edit waits for its adoption. The cursor must not pass meanwhile: that the adopted
+        definition was scheduled by up to the cursor is how the adoption knows which fires are decided."""
+        return any(debt.adopted is not None and debt.pending for debt in self.debts.values())
+
+    def wake_at(self, now: int) -> int | None:
+        """When (ns) there may be something to plan; None: only after a new input."""
+        inputs = (
+            self.ended,
+            self.lost,
+            self.archived,
+            self.triggers_new,
+            self.kills_new,
+            self.debts,
+            self.cleared,
+            self.purged,
+        )
+        if any(inputs) or self.reorder or self.cursor.sweeps:
+            return now
+        times: list[int] = []
+        if self.started:
+            times.append(min(report.at for report in self.started.values()) + STARTED_DELAY)
+        if self.retries:
+            times.append(self.retries[0][0])
+        head = self.timeline.head()
+        if head is not None:
+            times.append(head[0])
+        return min(times, default=None)

@@ -1,0 +1,150 @@
+"""Fires that a job owes from the past: from a sweep after an outage, or around edits that the leader had not seen.
+
+A debt is a list of spans, each with the definition that held then. It is decided oldest first, in portions that fit a
+commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dkronpy.model.execution import Reason
+from dkronpy.model.job import Edit, Job
+from dkronpy.model.records import Cursor, Pause
+from dkronpy.schedule import Schedule
+from dkronpy.scheduling.fires import count_fires, lateness, next_fire
+
+SINGLE = 1000
+"""So many of a job's newest missed fires get a record each; those before them share one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Fires of an older definition in (after, until] were decided before a newer one was seen: a fire of the newer
+    definition at the same time is the same fire."""
+
+    job: Job
+    schedule: Schedule
+    after: int
+    until: int
+    owed: tuple[tuple[int, int], ...]
+    """Ranges (after, until] within, that a sweep has not decided yet."""
+
+    def has(self, fire: int) -> bool:
+        """Whether the older definition had a fire at this time that is decided."""
+        if not self.after < fire <= self.until or any(after < fire <= until for after, until in self.owed):
+            return False
+        return next_fire(self.job, self.schedule, fire - 1) == fire
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The fires of `job` in (after, until] are owed, but for those that are `settled`."""
+
+    job: Job
+    schedule: Schedule
+    after: int
+    until: int
+    settled: Settled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A fire owed; with `reason` it is too late to run. `count` fires up to `last` share the record."""
+
+    job: Job
+    fire: int
+    reason: Reason | None
+    last: int = 0
+    count: int = 1
+
+
+def definitions(adopted: Job | None, edits: Sequence[Edit]) -> list[tuple[int, Job | None]]:
+    """From when (ns) which definition held, oldest first: the adopted one, then each edit."""
+    return [(0, adopted), *((edit.since, edit.job) for edit in edits)]
+
+
+def owed_ranges(name: str, cursor: Cursor, decided: int, unadopted: Sequence[Edit]) -> list[tuple[int, int]]:
+    """The time ranges (after, until] whose fires the job still owes behind the cursor or up to its newest edit."""
+    ranges = [(sweep.start if name <= sweep.job else sweep.start - 1, sweep.to) for sweep in cursor.sweeps]
+    if unadopted:
+        behind = cursor.after(name)
+        ranges.append((min(unadopted[0].since, behind), max(unadopted[-1].since, behind)))
+    merged: list[tuple[int, int]] = []
+    for after, until in sorted(ranges):
+        floor = max(after, decided, merged[-1][1] if merged else 0)
+        if floor < until:
+            merged.append((floor, until))
+    return merged
+
+
+def cut(ranges: Sequence[tuple[int, int]], held: Sequence[tuple[int, Job | None]]) -> list[tuple[Job, int, int]]:
+    """The ranges, cut where the definition changes; parts without a definition are dropped."""
+    parts: list[tuple[Job, int, int]] = []
+    for after, until in ranges:
+        for index, (start, job) in enumerate(held):
+            end = held[index + 1][0] if index + 1 < len(held) else until
+            low, high = max(after, start), min(until, end)
+            if job is not None and low < high:
+                parts.append((job, low, high))
+    return parts
+
+
+def decide(span: Span, now: int, pause: Pause | None, limit: int) -> tuple[list[Due], int]:
+    """Up to `limit` decisions of the span, oldest first, and the time up to which the span is then decided."""
+    found: list[Due] = []
+    position = span.after
+    while len(found) < limit:
+        fire = next_fire(span.job, span.schedule, position)
+        if fire is None or fire > span.until:
+            return found, span.until
+        if span.settled is not None and span.settled.has(fire):
+            position = fire
+            continue
+        due = _judge(span, fire, now, pause)
+        if due.reason is not None and span.settled is None:
+            due = _aggregate(span, due, now, pause)
+        found.append(due)
+        position = due.last or fire
+    return found, position
+
+
+def _judge(span: Span, fire: int, now: int, pause: Pause | None) -> Due:
+    if pause is not None and pause.covers(fire):
+        return Due(span.job, fire, Reason.PAUSED)
+    return Due(span.job, fire, lateness(span.job, span.schedule, fire, now))
+
+
+def _aggregate(span: Span, due: Due, now: int, pause: Pause | None) -> Due:
+    """Join to a fire that can't run those after it of the same reason, if the newest `SINGLE` of them remain."""
+    end = _end_of_reason(span, due, now, pause)
+    total = count_fires(span.job, span.schedule, due.fire - 1, end)
+    if total <= SINGLE + 1:
+        return due
+    count = total - SINGLE
+    last = _bisect(lambda time: count_fires(span.job, span.schedule, due.fire - 1, time) >= count, due.fire, end)
+    return Due(due.job, due.fire, due.reason, last, count)
+
+
+def _bisect(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """The smallest time in [low, high] for which `holds`, which holds for `high` and, once it does, for ever."""
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _end_of_reason(span: Span, due: Due, now: int, pause: Pause | None) -> int:
+    """Up to when (at least) the reason of this fire holds for all the following."""
+    end = span.until
+    if due.reason is Reason.PAUSED:
+        return min(end, pause.until) if pause is not None and pause.until else end
+    if pause is not None and pause.since >= due.fire:
+        end = min(end, pause.since)
+    if due.reason is Reason.OUTSIDE_WINDOW:
+        return min(end, now - span.job.catchup.window - 1)
+    return due.fire

@@ -1,0 +1,105 @@
+"""Which fires a definition owes, and the timeline of what is due next."""
+
+from __future__ import annotations
+
+import heapq
+
+from dkronpy.model.duration import SECOND
+from dkronpy.model.execution import Reason
+from dkronpy.model.job import CatchupPolicy, Job
+from dkronpy.schedule import Schedule, parse
+
+ON_TIME = SECOND
+"""A fire decided within this time is on time, whatever its catch-up policy."""
+
+
+def compiled(job: Job) -> Schedule:
+    """The job's schedule. Raises ScheduleError."""
+    return parse(job.schedule, job.timezone, job=job.name)
+
+
+def next_fire(job: Job, schedule: Schedule, after: int) -> int | None:
+    """The first fire of this definition after `after` (ns), within its `starts_at` and `expires_at`; None when there
+    is none."""
+    if job.disabled or job.parent_job:
+        return None
+    if job.starts_at is not None and after < job.starts_at:
+        after = job.starts_at - 1
+    fire = schedule.next(after)
+    if fire is None or (job.expires_at is not None and fire > job.expires_at):
+        return None
+    return fire
+
+
+def count_fires(job: Job, schedule: Schedule, after: int, until: int) -> int:
+    """How many fires this definition has in (after, until]."""
+    if job.disabled or job.parent_job:
+        return 0
+    if job.starts_at is not None:
+        after = max(after, job.starts_at - 1)
+    if job.expires_at is not None:
+        until = min(until, job.expires_at)
+    return schedule.count(after, until) if until > after else 0
+
+
+def lateness(job: Job, schedule: Schedule, fire: int, now: int) -> Reason | None:
+    """Why a fire decided at `now` may not run for being late; None if it may.
+
+    An `@after` schedule carries its own grace, which takes the place of the catch-up window."""
+    late = now - fire
+    if late < ON_TIME:
+        return None
+    grace = schedule.grace
+    if late > (job.catchup.window if grace is None else grace):
+        return Reason.OUTSIDE_WINDOW
+    if grace is not None:
+        return None
+    if job.catchup.policy is CatchupPolicy.NONE:
+        return Reason.NOT_WANTED
+    if job.catchup.policy is CatchupPolicy.LATEST:
+        newer = next_fire(job, schedule, fire)
+        if newer is not None and newer <= now:
+            return Reason.SUPERSEDED
+    return None
+
+
+class Timeline:
+    """The next fire of every job, in order of (time, job)."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, tuple[Job, Schedule, int]] = {}
+        self._heap: list[tuple[int, str, int]] = []
+        self._puts = 0
+
+    def put(self, job: Job, schedule: Schedule, after: int) -> None:
+        """Schedule `job` by this definition only, from its first fire after `after` on."""
+        self._puts += 1
+        self._jobs[job.name] = (job, schedule, self._puts)
+        self._push(job, schedule, after, self._puts)
+
+    def remove(self, name: str) -> None:
+        """The job fires no more; no error if it did not."""
+        self._jobs.pop(name, None)
+
+    def head(self) -> tuple[int, str] | None:
+        """The next fire due: (time, job)."""
+        heap = self._heap
+        while heap:
+            time, name, put = heap[0]
+            entry = self._jobs.get(name)
+            if entry is not None and entry[2] == put:
+                return time, name
+            heapq.heappop(heap)
+        return None
+
+    def pop(self) -> tuple[int, Job, Schedule]:
+        """Take the head off and schedule the job's next fire."""
+        time, name, put = heapq.heappop(self._heap)
+        job, schedule, _ = self._jobs[name]
+        self._push(job, schedule, time, put)
+        return time, job, schedule
+
+    def _push(self, job: Job, schedule: Schedule, after: int, put: int) -> None:
+        fire = next_fire(job, schedule, after)
+        if fire is not None:
+            heapq.heappush(self._heap, (fire, job.name, put))

@@ -1,0 +1,142 @@
+"""One group of executions: what a report makes of it, whether it is complete, and what then follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from dkronpy.model.execution import Execution, State
+from dkronpy.model.job import Job, JobState, JobStatus, RetryTarget
+from dkronpy.model.member import Member
+from dkronpy.model.records import GroupRecord
+from dkronpy.model.run import Ended, Key
+from dkronpy.scheduling.targeting import matching
+
+MAX_ERROR = 500
+"""Characters kept of an error text."""
+
+
+class Group:
+    """The executions of one fire or request, by key."""
+
+    __slots__ = ("archived", "env", "executions", "group", "job")
+
+    def __init__(self, executions: Iterable[Execution]) -> None:
+        self.executions: dict[Key, Execution] = {execution.key: execution for execution in executions}
+        first = next(iter(self.executions.values()))
+        self.job = first.job
+        self.group = first.group
+        self.env = first.env
+        self.archived: set[Key] = set()
+        """Executions whose final record is in the history."""
+
+    @property
+    def record(self) -> GroupRecord:
+        """The group as the store keeps it."""
+        if not self.env:
+            return GroupRecord(tuple(self.executions.values()))
+        return GroupRecord(tuple(msgspec.structs.replace(e, env={}) for e in self.executions.values()), self.env)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every execution is final and no retry waits."""
+        return all(execution.state.final for execution in self.executions.values())
+
+    @property
+    def ran(self) -> bool:
+        """Whether anything was to run: false for a skipped or missed fire."""
+        return any(execution.state.ran for execution in self.executions.values())
+
+    @property
+    def archived_whole(self) -> bool:
+        """Whether the group is complete and all of it in the history, so that it may leave the store."""
+        return len(self.archived) == len(self.executions) and self.complete
+
+    def put(self, execution: Execution) -> None:
+        """Add or replace an execution."""
+        self.executions[execution.key] = execution
+        self.archived.discard(execution.key)
+
+    def last_attempts(self) -> list[Execution]:
+        """The newest attempt of each node's chain. A retry on another node continues the chain, so of every attempt
+        number as many chains go on as there are executions with the next."""
+        ordered = sorted(self.executions.values(), key=lambda execution: execution.attempt)
+        continued = {(e.attempt - 1, e.retry_of or e.node) for e in ordered if e.attempt > 1}
+        return [e for e in ordered if (e.attempt, e.node) not in continued]
+
+    def status(self) -> JobStatus:
+        """How the group ended, judged by the last attempt on each node."""
+        succeeded = [execution.success for execution in self.last_attempts()]
+        if all(succeeded):
+            return JobStatus.SUCCESS
+        return JobStatus.PARTIALLY_FAILED if any(succeeded) else JobStatus.FAILED
+
+
+def finished(execution: Execution, report: Ended) -> Execution:
+    """The execution with its result. A true report that replaces `lost` keeps that it was lost."""
+    replaced = execution.replaced
+    if execution.state is State.LOST:
+        replaced = (*replaced, f"lost at {execution.finished}: {execution.error}")
+    return msgspec.structs.replace(
+        execution,
+        state=report.state,
+        started=report.started,
+        finished=report.finished,
+        exit_code=report.exit_code,
+        error=report.error[:MAX_ERROR],
+        output_size=report.size,
+        output_sha256=report.sha256,
+        replaced=replaced,
+    )
+
+
+def lost(execution: Execution, now: int, error: str) -> Execution:
+    """The execution, ended because nobody can know how it ended."""
+    return msgspec.structs.replace(execution, state=State.LOST, finished=now, error=error[:MAX_ERROR])
+
+
+def counted(state: JobState, execution: Execution) -> JobState:
+    """The job's counters after an execution that ran has ended."""
+    if execution.success:
+        return msgspec.structs.replace(
+            state,
+            success_count=state.success_count + 1,
+            last_success=max(state.last_success or 0, execution.finished or 0),
+        )
+    return msgspec.structs.replace(
+        state, error_count=state.error_count + 1, last_error=max(state.last_error or 0, execution.finished or 0)
+    )
+
+
+def retry(job: Job, failed: Execution, members: Sequence[Member], now: int, epoch: int) -> Execution | None:
+    """The next attempt after a failed one; None where the job allows none.
+
+    A killed run is not retried (somebody wanted it ended), a lost one only where the job says `on: any`."""
+    if failed.attempt > job.retries or failed.state not in _RETRIED:
+        return None
+    node = failed.node
+    if job.retry.on is RetryTarget.ANY:
+        nodes = matching(job.tags, members)
+        others = [name for name in nodes if name != failed.node]
+        node = (others or nodes or [failed.node])[failed.group % len(others or nodes or [failed.node])]
+    elif failed.state is State.LOST:
+        return None
+    delay = min(job.retry.initial * min(job.retry.factor, 100.0) ** min(failed.attempt - 1, 60), job.retry.maximum)
+    return Execution(
+        job=failed.job,
+        group=failed.group,
+        attempt=failed.attempt + 1,
+        node=node,
+        state=State.QUEUED,
+        trigger=failed.trigger,
+        fire=failed.fire,
+        decided=now,
+        not_before=now + int(delay),
+        epoch=epoch,
+        env=failed.env,
+        retry_of="" if node == failed.node else failed.node,
+    )
+
+
+_RETRIED = frozenset({State.FAILED, State.TIMED_OUT, State.LOST})

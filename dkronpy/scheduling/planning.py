@@ -1,0 +1,306 @@
+"""The plan: what the leader does next, from what its board holds and the time. Pure but for the board's generator of
+random numbers.
+
+Order within a step: reports and what follows from them, groups that leave, edits and backlog, requests, retries, due
+fires. Fires come last but have room reserved, so that neither a flood of results nor a backlog starves them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from itertools import islice
+
+import msgspec
+
+from dkronpy.model.execution import Execution, Reason, State, Trigger
+from dkronpy.model.job import Job, JobState, JobStatus
+from dkronpy.model.records import TriggerRecord
+from dkronpy.scheduling.board import STARTED_DELAY, Board
+from dkronpy.scheduling.debt import Due, decide
+from dkronpy.scheduling.fires import lateness
+from dkronpy.scheduling.groups import Group, counted, finished, lost, retry
+from dkronpy.scheduling.starting import order, start
+from dkronpy.scheduling.step import MAX_CHANGES, Step
+
+RESERVED = 16
+"""Changes of a step that only due fires may use."""
+
+
+def plan(board: Board, now: int) -> Step | None:
+    """The next step at `now` (ns); None when there is nothing to do. Changes the board."""
+    step = Step()
+    limit = MAX_CHANGES - RESERVED
+    _reports(board, step, now, limit)
+    _leaving(board, step, limit)
+    _debts(board, step, now, limit)
+    _requests(board, step, now, limit)
+    _retries(board, step, now, limit)
+    _reorders(board, step)
+    _fires(board, step, now)
+    if not (step.changes or step.effects or step.cursor):
+        return None
+    step.cursor = board.cursor = msgspec.structs.replace(step.cursor or board.cursor, commit=board.cursor.commit + 1)
+    return step
+
+
+# ---- reports
+
+
+def _reports(board: Board, step: Step, now: int, limit: int) -> None:
+    while board.ended and step.room(4, limit):
+        report = board.ended.popleft()
+        board.started.pop(report.key, None)
+        execution = board.execution(report.key)
+        if execution is None:
+            step.strays.append(report)
+        elif execution.state.final and execution.state is not State.LOST:
+            step.archive.append((execution, report))
+        elif execution.state is State.LOST:
+            result = finished(execution, report)
+            _replace(board, step, result)
+            step.archive.append((result, report))
+        else:
+            result = finished(execution, report)
+            step.archive.append((result, report))
+            _finish(board, step, result, now)
+    while board.lost and step.room(4, limit):
+        key, error = board.lost.popleft()
+        execution = board.execution(key)
+        if execution is not None and not execution.state.final:
+            result = lost(execution, now, error)
+            step.archive.append((result, None))
+            _finish(board, step, result, now)
+    due = [key for key, report in board.started.items() if report.at + STARTED_DELAY <= now]
+    for key in due:
+        if not step.room(1, limit):
+            break
+        report = board.started.pop(key)
+        execution = board.execution(key)
+        if execution is not None and execution.state is State.DISPATCHED:
+            _replace(board, step, msgspec.structs.replace(execution, state=State.RUNNING, started=report.at))
+
+
+def _finish(board: Board, step: Step, result: Execution, now: int) -> None:
+    """Record a result and what follows from it: counters, a retry or the group's end."""
+    group = board.groups[result.job, result.group]
+    group.put(result)
+    if result.key in board.kills:
+        board.kills.discard(result.key)
+        step.kills_done.add(result.key)
+    job = board.jobs.get(result.job)
+    if job is not None:
+        _set_state(board, step, job.name, counted(board.states.get(job.name, JobState()), result))
+        again = retry(job, result, board.members, now, board.epoch)
+        if again is not None:
+            group.put(again)
+            heapq.heappush(board.retries, (again.not_before, again.key))
+    step.put_group(group)
+    if group.complete:
+        _complete(board, step, group, job, now)
+
+
+def _complete(board: Board, step: Step, group: Group, job: Job | None, now: int) -> None:
+    flying = board.in_flight.get(group.job)
+    if flying is not None:
+        flying.discard(group.group)
+        if not flying:
+            del board.in_flight[group.job]
+    if job is None or not group.ran:
+        return
+    state = board.states.get(job.name, JobState())
+    status = group.status()
+    if group.group >= state.status_group:
+        state = msgspec.structs.replace(state, status=status, status_group=group.group)
+    if status is JobStatus.SUCCESS:
+        if job.ephemeral:
+            state = msgspec.structs.replace(state, spent=True)
+            board.timeline.remove(job.name)
+            step.spent.append(job.name)
+        for child in sorted(board.children.get(job.name, ())):
+            number = board.free_group(child, now)
+            record = TriggerRecord(now, Trigger.PARENT, by=f"{job.name}/{group.group}")
+            step.triggers[child, number] = record
+            board.triggered(child, number, record)
+    _set_state(board, step, job.name, state)
+
+
+def _leaving(board: Board, step: Step, limit: int) -> None:
+    while board.archived and step.room(1, limit):
+        name, number = board.archived.popleft()
+        group = board.groups.get((name, number))
+        if group is None or not group.archived_whole:
+            continue
+        board.drop_group(name, number)
+        step.groups[name, number] = None
+    for name, until in list(board.doomed.items()):
+        if all(number > until for number in board.by_job.get(name, ())):
+            step.purge.append((name, until))
+            del board.doomed[name]
+    while board.purged and step.room(1, limit):
+        name = board.purged.popleft()
+        if name not in board.jobs and name not in board.debts:
+            board.states.pop(name, None)
+            step.states[name] = None
+
+
+# ---- the past
+
+
+def _debts(board: Board, step: Step, now: int, limit: int) -> None:
+    for name in list(islice(board.debts, MAX_CHANGES)):
+        while name in board.debts and step.room(3, limit):
+            spans = board.spans(name)
+            state = board.states.get(name, JobState())
+            if not spans:
+                _settle(board, step, name, state)
+                break
+            room = limit - step.changes - 1
+            found, position = decide(spans[0], now, board.pause, min(room, 20))
+            for due in found:
+                _decide_due(board, step, due, now)
+            _set_state(board, step, name, msgspec.structs.replace(state, decided=position))
+        if not step.room(3, limit):
+            return
+    if board.cursor.sweeps and not board.debts:
+        step.cursor = board.cursor = msgspec.structs.replace(board.cursor, sweeps=())
+
+
+def _settle(board: Board, step: Step, name: str, state: JobState) -> None:
+    """All that the job owed is decided: its newest definition is adopted."""
+    debt = board.debts.pop(name)
+    if not debt.pending:
+        return
+    since = debt.pending[-1].since
+    gone = [edit.since for edit in debt.pending if edit.job is None]
+    newest = debt.pending[-1].job
+    if gone:
+        state = JobState()
+        board.doomed[name] = gone[-1]
+    if newest is None:
+        board.forget(name)
+    else:
+        board.adopt(newest)
+        if newest.ephemeral and state.spent:
+            board.timeline.remove(name)
+            step.spent.append(name)
+    _set_state(board, step, name, msgspec.structs.replace(state, adopted=since))
+
+
+# ---- requests
+
+
+def _requests(board: Board, step: Step, now: int, limit: int) -> None:
+    waiting: deque[tuple[str, int]] = deque()
+    while board.triggers_new and step.room(2, limit):
+        name, number = board.triggers_new.popleft()
+        if name in board.debts:
+            waiting.append((name, number))
+            continue
+        record = board.triggers.pop((name, number))
+        step.triggers[name, number] = None
+        job = board.jobs.get(name)
+        if job is not None:
+            start(
+                board,
+                step,
+                job,
+                record.at,
+                now,
+                trigger=record.kind,
+                number=number,
+                env=record.env,
+                reason=_refusal(board, job, record),
+            )
+    board.triggers_new.extendleft(reversed(waiting))
+    while board.kills_new and step.room(4, limit):
+        key = board.kills_new.popleft()
+        execution = board.execution(key)
+        if execution is None or execution.state.final:
+            board.kills.discard(key)
+            step.kills_done.add(key)
+        elif execution.state is State.QUEUED:
+            result = msgspec.structs.replace(
+                execution, state=State.KILLED, finished=now, error="ended while it waited to be tried again"
+            )
+            step.archive.append((result, None))
+            _finish(board, step, result, now)
+        else:
+            step.kills.append(key)
+    while board.cleared and step.room(2, limit):
+        name = board.cleared.popleft()
+        step.clears_done.add(name)
+        if name in board.states:
+            kept = board.states[name]
+            _set_state(board, step, name, JobState(adopted=kept.adopted, decided=kept.decided, spent=kept.spent))
+
+
+def _refusal(board: Board, job: Job, record: TriggerRecord) -> Reason | None:
+    """Why a request is not carried out. A person may run any job at any time; what a parent starts obeys as a
+    schedule does."""
+    if record.kind is not Trigger.PARENT:
+        return None
+    if board.pause is not None and board.pause.covers(record.at):
+        return Reason.PAUSED
+    begun = job.starts_at is None or record.at >= job.starts_at
+    over = job.expires_at is not None and record.at > job.expires_at
+    return None if begun and not over and not job.disabled else Reason.DISABLED
+
+
+def _retries(board: Board, step: Step, now: int, limit: int) -> None:
+    while board.retries and board.retries[0][0] <= now and step.room(4, limit):
+        _, key = heapq.heappop(board.retries)
+        execution = board.execution(key)
+        if execution is None or execution.state is not State.QUEUED:
+            continue
+        job = board.jobs.get(execution.job)
+        if job is None:
+            result = msgspec.structs.replace(execution, state=State.KILLED, finished=now, error="the job was deleted")
+            step.archive.append((result, None))
+            _finish(board, step, result, now)
+            continue
+        spool = board.spools.get(execution.node, "")
+        sent = msgspec.structs.replace(execution, state=State.DISPATCHED, epoch=board.epoch, spool=spool)
+        _replace(board, step, sent)
+        order(board, step, job, sent)
+
+
+def _reorders(board: Board, step: Step) -> None:
+    while board.reorder:
+        execution = board.execution(board.reorder.popleft())
+        if execution is None or execution.state is not State.DISPATCHED:
+            continue
+        job = board.jobs.get(execution.job)
+        if job is None:
+            board.report_lost(execution.key, "the job was deleted before its order was confirmed")
+        else:
+            order(board, step, job, execution)
+
+
+# ---- fires
+
+
+def _fires(board: Board, step: Step, now: int) -> None:
+    if board.adopting:
+        return
+    while (head := board.timeline.head()) is not None and head[0] <= now and step.room(2):
+        fire, job, schedule = board.timeline.pop()
+        paused = board.pause is not None and board.pause.covers(fire)
+        reason = Reason.PAUSED if paused else lateness(job, schedule, fire, now)
+        start(board, step, job, fire, now, reason=reason)
+        step.cursor = board.cursor = msgspec.structs.replace(board.cursor, time=fire, job=job.name)
+
+
+def _decide_due(board: Board, step: Step, due: Due, now: int) -> None:
+    start(board, step, due.job, due.fire, now, reason=due.reason, last=due.last, count=due.count)
+
+
+def _replace(board: Board, step: Step, execution: Execution) -> None:
+    group = board.groups[execution.job, execution.group]
+    group.put(execution)
+    step.put_group(group)
+
+
+def _set_state(board: Board, step: Step, name: str, state: JobState) -> None:
+    board.states[name] = state
+    step.put_state(name, state)

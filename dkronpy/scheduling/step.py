@@ -1,0 +1,84 @@
+"""A step: what the leader commits at once, and what it does after the commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dkronpy.model.execution import Execution
+from dkronpy.model.job import JobState
+from dkronpy.model.records import Cursor, GroupRecord, TriggerRecord
+from dkronpy.model.run import Ended, Key, RunSpec
+from dkronpy.scheduling.groups import Group
+
+MAX_CHANGES = 56
+"""Records one step changes besides the cursor: with the cursor and two guards it fits the store contract's 60."""
+MAX_SIZE = 240_000
+"""Estimated bytes of one step, below the store contract's 300 kB."""
+
+
+RECORD_SIZE = 400
+"""Estimated bytes of a record besides its environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Start this run on that spool. Sent only after the commit of the step that holds it."""
+
+    run: RunSpec
+    spool: str
+
+
+@dataclass(slots=True)
+class Step:
+    """Changes by record (None: the record goes), then the effects that follow the commit. Filled by one plan, then
+    only read.
+
+    A step's records overwrite what is in the store: only the leader writes them, and its guard is the cursor's
+    revision."""
+
+    groups: dict[tuple[str, int], GroupRecord | None] = field(default_factory=dict)
+    states: dict[str, JobState | None] = field(default_factory=dict)
+    triggers: dict[tuple[str, int], TriggerRecord | None] = field(default_factory=dict)
+    kills_done: set[Key] = field(default_factory=set)
+    clears_done: set[str] = field(default_factory=set)
+    cursor: Cursor | None = None
+    orders: list[Order] = field(default_factory=list)
+    kills: list[Key] = field(default_factory=list)
+    archive: list[tuple[Execution, Ended | None]] = field(default_factory=list)
+    """Executions that became final, with the report that said so: to be written to the history and acknowledged to
+    their nodes."""
+    strays: list[Ended] = field(default_factory=list)
+    """Reports on executions that have left the store: to be acknowledged again."""
+    decided: list[Execution] = field(default_factory=list)
+    """Fires and requests decided by this step: one execution of each group, for the metrics."""
+    spent: list[str] = field(default_factory=list)
+    """Ephemeral jobs that have succeeded: to be deleted."""
+    purge: list[tuple[str, int]] = field(default_factory=list)
+    """Deleted jobs whose history and edits go, up to a time."""
+    size: int = 0
+
+    @property
+    def changes(self) -> int:
+        return len(self.groups) + len(self.states) + len(self.triggers) + len(self.kills_done) + len(self.clears_done)
+
+    @property
+    def effects(self) -> bool:
+        """Whether anything follows the commit."""
+        return bool(self.orders or self.kills or self.archive or self.strays or self.spent or self.purge)
+
+    def room(self, changes: int, limit: int = MAX_CHANGES) -> bool:
+        """Whether so many more records fit, under a limit of this phase."""
+        return self.changes + changes <= limit and self.size < MAX_SIZE
+
+    def put_group(self, group: Group) -> None:
+        """The group's record as it is now."""
+        key = (group.job, group.group)
+        if key not in self.groups:
+            self.size += RECORD_SIZE * len(group.executions) + sum(len(k) + len(v) for k, v in group.env.items())
+        self.groups[key] = group.record
+
+    def put_state(self, name: str, state: JobState) -> None:
+        """The job's state as it is now."""
+        if name not in self.states:
+            self.size += RECORD_SIZE
+        self.states[name] = state

@@ -1,0 +1,38 @@
+"""Which nodes a job's tags pick."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+
+from dkronpy.model.member import Member
+
+
+def split_count(value: str) -> tuple[str, int | None]:
+    """A job tag's value and the count after its last colon: `web:2` is ("web", 2), `web` is ("web", None).
+
+    Raises ValueError when what follows the last colon is not a whole number of at least 1."""
+    text, colon, digits = value.rpartition(":")
+    if not colon:
+        return value, None
+    if not (digits.isascii() and digits.isdigit() and int(digits[:9]) > 0 and len(digits) < 10):
+        raise ValueError(f"the count after the last colon must be a whole number from 1 on, not {digits[:40]!r}")
+    return text, int(digits)
+
+
+def matching(tags: Mapping[str, str], members: Iterable[Member]) -> list[str]:
+    """Names of the alive members that equal every tag, sorted. No tags match every node that can run jobs."""
+    wanted = [(key, split_count(value)[0]) for key, value in tags.items()]
+    return sorted(
+        member.name
+        for member in members
+        if member.alive and all(member.tags.get(key) == value for key, value in wanted)
+    )
+
+
+def select(tags: Mapping[str, str], members: Iterable[Member], rng: random.Random) -> list[str]:
+    """The nodes to run on: all matching, or at random as many as the smallest count allows."""
+    names = matching(tags, members)
+    counts = [count for _, count in map(split_count, tags.values()) if count is not None]
+    limit = min(counts, default=len(names))
+    return names if limit >= len(names) else sorted(rng.sample(names, limit))

@@ -1,0 +1,1 @@
+"""The key-value store: the only truth of the cluster. `contract` says what every store does."""

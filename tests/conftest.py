@@ -1,0 +1,23 @@
+"""What all tests share: the meaning of `--full`."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+
+FULL = bool(os.environ.get("DKRONPY_FULL"))
+
+hypothesis.settings.register_profile("quick", deadline=None)
+hypothesis.settings.register_profile("full", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile("full" if FULL else "quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked `full` unless they were asked for."""
+    if FULL:
+        return
+    for item in items:
+        if item.get_closest_marker("full"):
+            item.add_marker(pytest.mark.skip(reason="runs only with ./test --full"))

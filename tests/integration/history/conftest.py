@@ -1,0 +1,76 @@
+"""The histories that the suite runs against."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dkronpy.history.sqlite import SqliteHistory
+from dkronpy.model.execution import Execution, OutputChunk, State
+from tests.support.memory_history import MemoryHistory
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from dkronpy.history.contract import History
+
+    Make = Callable[..., AbstractAsyncContextManager[History]]
+
+HISTORIES: dict[str, Callable[[Path, int], History]] = {
+    "sqlite": lambda folder, limit: SqliteHistory(folder / "history.db", output_limit=limit),
+    "memory": lambda _, limit: MemoryHistory(output_limit=limit),
+}
+"""Each makes an empty history that keeps its last argument's bytes of output; the folder is new and empty."""
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+T0 = 1_700_000_000 * SECOND
+"""2023-11-14T22:13:20Z."""
+
+
+@pytest.fixture(scope="module", params=HISTORIES)
+def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Opens a new, empty history: `async with make(limit) as history`."""
+    folder, numbers = tmp_path_factory.mktemp("history"), itertools.count()
+
+    @asynccontextmanager
+    async def opened(limit: int = 256_000) -> AsyncGenerator[History]:
+        place = folder / str(next(numbers))
+        place.mkdir()
+        history = HISTORIES[request.param](place, limit)
+        await history.open()
+        try:
+            yield history
+        finally:
+            await history.close()
+
+    return opened
+
+
+@pytest.fixture
+async def history(make: Make) -> AsyncGenerator[History]:
+    async with make() as made:
+        yield made
+
+
+def ran(job: str, group: int, state: State = State.SUCCESS, **fields: Any) -> Execution:
+    """An execution of `job` on a node, finished a second after its group unless it is not final."""
+    fields = {"attempt": 1, "node": "n1", "fire": group, **fields}
+    if state.final:
+        fields.setdefault("finished", group + SECOND)
+    return Execution(job=job, group=group, state=state, **fields)
+
+
+def idle(job: str, group: int, reason: str = "overlap", state: State = State.SKIPPED, **fields: Any) -> Execution:
+    """A fire of `job` that did not run."""
+    return Execution(job=job, group=group, state=state, reason=reason, fire=group, decided=group, **fields)
+
+
+def piece(execution: Execution, offset: int, data: bytes) -> OutputChunk:
+    """A chunk of the execution's output."""
+    return OutputChunk(*execution.key, offset, data)

@@ -1,0 +1,172 @@
+"""A node that only answers: the API over a store and a history, without a leader. Tests write what a leader would.
+
+Run as a program (`python -m tests.support.api_node DIRECTORY PORT [JOBS]`) it serves one for load generators.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from dkronpy.api.app import build
+from dkronpy.api.definitions import checked_job
+from dkronpy.api.services import Services
+from dkronpy.catalog.feed import Feed
+from dkronpy.catalog.jobs import Jobs
+from dkronpy.catalog.keys import Keys, encode
+from dkronpy.catalog.mirror import Mirror
+from dkronpy.config import Settings
+from dkronpy.history.contract import History
+from dkronpy.history.sqlite import SqliteHistory
+from dkronpy.model.execution import Execution, OutputChunk
+from dkronpy.model.job import JobState
+from dkronpy.model.member import Member
+from dkronpy.model.records import GroupRecord
+from dkronpy.store.contract import Delete, Operation, Put, Store
+from dkronpy.store.sqlite import SqliteStore
+
+NODE = "node1"
+
+
+@dataclass
+class FakeCluster:
+    """A cluster of one; tests change it as they like."""
+
+    name: str = NODE
+    leader_name: str | None = NODE
+    left: bool = False
+    others: list[Member] = field(default_factory=list)
+
+    def members(self) -> Sequence[Member]:
+        tags = {"dkron_server": "true", "server": "true", "role": "dkron", "region": "global", "node": self.name}
+        return [Member(self.name, "127.0.0.1", 8946, tags), *self.others]
+
+    def leader(self) -> str | None:
+        return self.leader_name
+
+    def leading(self) -> bool:
+        return self.leader_name == self.name
+
+    async def leave(self) -> None:
+        self.left = True
+
+
+@dataclass
+class ApiNode:
+    """What a test works with. `now` may be set to a fixed time in ns."""
+
+    app: web.Application
+    store: Store
+    history: History
+    mirror: Mirror
+    jobs: Jobs
+    keys: Keys
+    feed: Feed
+    cluster: FakeCluster
+    settings: Settings
+    faults: list[str] = field(default_factory=list)
+    now: int | None = None
+
+    async def fly(self, execution: Execution) -> None:
+        """Put an execution in flight, as the leader does."""
+        await self.write(Put(self._group(execution), encode(GroupRecord((execution,)))))
+
+    async def finish(self, execution: Execution, output: bytes = b"") -> None:
+        """Move an execution to the history, as the leader does."""
+        await self.history.write([execution], [OutputChunk(*execution.key, 0, output)] if output else [])
+        await self.write(Delete(self._group(execution)))
+
+    def _group(self, execution: Execution) -> str:
+        return self.keys.group(execution.job, execution.group)
+
+    async def grow(self, execution: Execution, offset: int, data: bytes) -> None:
+        """Store a piece of an execution's output, as the leader does."""
+        await self.history.write([], [OutputChunk(*execution.key, offset, data)])
+        self.feed.grew(execution.key)
+
+    async def state(self, name: str, **changes: Any) -> None:
+        held = self.mirror.states.get(name)
+        state = msgspec.structs.replace(JobState() if held is None else held.value, **changes)
+        await self.write(Put(self.keys.state(name), encode(state)))
+
+    async def write(self, *operations: Operation) -> None:
+        await self.mirror.reached(await self.store.commit([], operations))
+
+
+@asynccontextmanager
+async def api_node(
+    directory: Path,
+    *,
+    store: Callable[[Store], Store] = lambda store: store,
+    history: Callable[[History], History] = lambda history: history,
+    **settings: Any,
+) -> AsyncGenerator[ApiNode]:
+    """A node whose files lie in `directory`; `store` and `history` may wrap its own."""
+    kept = store(SqliteStore(directory / "store.db"))
+    ended = history(SqliteHistory(directory / "history.db"))
+    await kept.open()
+    await ended.open()
+    keys = Keys("dkron")
+    mirror = Mirror(kept, keys)
+    config = Settings.model_validate({"server": True, "node_name": NODE, "data_dir": directory, **settings})
+    feed, cluster = Feed(), FakeCluster(config.node_name)
+    faults: list[str] = []
+
+    def now() -> int:
+        return time.time_ns() if node.now is None else node.now
+
+    jobs = Jobs(kept, mirror, keys, now)
+    services = Services(
+        settings=lambda: node.settings,
+        mirror=mirror,
+        jobs=jobs,
+        history=ended,
+        cluster=cluster,
+        feed=feed,
+        metrics=CollectorRegistry(),
+        now=now,
+        faults=lambda: node.faults,
+    )
+    following = asyncio.create_task(mirror.run())
+    await mirror.loaded.wait()
+    node = ApiNode(web.Application(), kept, ended, mirror, jobs, keys, feed, cluster, config, faults)
+    node.app = build(services)
+    try:
+        yield node
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+        await ended.close()
+        await kept.close()
+
+
+async def _serve(directory: Path, port: int, jobs: int) -> None:
+    async with api_node(directory) as node:
+        runner = web.AppRunner(node.app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        for number in range(jobs):
+            job = {
+                "name": f"job{number}",
+                "schedule": f"@every {number % 50 + 10}s",
+                "executor": "shell",
+                "executor_config": {"command": "date"},
+                "tags": {"dkron_server": "true:1"},
+            }
+            await node.jobs.put(checked_job(job, now=0), by="test")
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0))
