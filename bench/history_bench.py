@@ -88,8 +88,8 @@ def bare(folder: Path, seconds: float) -> float:
 
 
 async def recorded(folder: Path, seconds: float, at_once: int, chunks: bool) -> float:
-    """Executions per second that `WRITERS` tasks record, each `at_once` a call and durable before the next, while old ones
-    are pruned."""
+    """Executions per second that `WRITERS` tasks record, `at_once` a call and durable before the next call, while old
+    ones are pruned."""
     history = SqliteHistory(folder / f"history-{at_once}-{chunks}.db")
     await history.open()
     done, end = 0, time.perf_counter() + seconds

@@ -62,6 +62,7 @@ def run(loaded: Loaded, *, reload: Callable[[], Loaded]) -> int:
     logs.configure(settings.log_level, settings.log_format, settings.node_name)
     for warning in loaded.warnings:
         log.warning("%s", warning)
+    gc.disable()  # until everything is loaded
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(settings, reload))
@@ -168,7 +169,6 @@ class Agent:
                         self.settings.data_dir,
                         extra={"node": self.settings.node_name},
                     )
-                    _settle_memory()
                     await self._stop.wait()
                     await self._hand_over(leading)
                 for task in tasks:
@@ -246,6 +246,7 @@ class Agent:
 
     async def _attach(self, leader: Leader) -> None:
         await leader.ready.wait()
+        _settle_memory()
         leader.attach(self._node.name, lambda attach, receive: LocalLane(self._node, attach, receive))
 
     async def _hand_over(self, leading: asyncio.Task[None]) -> None:
@@ -334,10 +335,10 @@ def _shown(settings: Settings) -> str:
 
 
 def _settle_memory() -> None:
-    """Keep what was loaded at start out of the collector's way: 100,000 jobs would cost it 75 ms a pass."""
-    gc.collect()
+    """Keep what was loaded out of the collector's way: 100,000 jobs would cost it 75 ms a pass."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 def _private_directory(path: Path) -> None:

@@ -40,7 +40,11 @@ def start(
     if reason is None and job.concurrency is Concurrency.FORBID and (flying := board.in_flight.get(job.name)):
         reason, detail = Reason.OVERLAP, f"group {min(flying)} is in flight"
     if reason is None:
-        nodes = select(job.tags, board.members, board.rng)
+        try:
+            nodes = select(job.tags, board.members, board.rng)
+        except ValueError as error:
+            # Tags are checked when a job is written; one that came into the store by another way must not stop the plan.
+            detail = f"tags: {error}"
         if not nodes:
             reason = Reason.NO_TARGET
         elif len(nodes) > MAX_TARGETS:

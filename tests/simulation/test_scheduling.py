@@ -91,7 +91,9 @@ def test_every_fire_has_one_outcome_whatever_happens(seed: int) -> None:
         Job("each-second", 0, schedule="* * * * * *", tags={"node": "n1"}, retries=1),
         Job("every-2s", 0, schedule="@every 2s", concurrency=Concurrency.FORBID, tags={"node": "n2"}),
         Job("both", 0, schedule="*/3 * * * * *", retries=2, retry=Retry(initial=SECOND)),
-        Job("latest", 0, schedule="* * * * * *", catchup=Catchup(5 * SECOND, CatchupPolicy.LATEST), tags={"node": "n1"}),
+        Job(
+            "latest", 0, schedule="* * * * * *", catchup=Catchup(5 * SECOND, CatchupPolicy.LATEST), tags={"node": "n1"}
+        ),
         Job("none", 0, schedule="* * * * * *", catchup=Catchup(policy=CatchupPolicy.NONE), tags={"node": "n1"}),
         Job("child", 0, parent_job="every-2s", tags={"node": "n1"}),
     ]
@@ -220,7 +222,9 @@ def test_a_group_that_succeeds_on_a_retry_is_a_success() -> None:
     world.fail_rate = 1
     world.duration = SECOND // 10
     world.take_lead()
-    world.put(Job("flaky", 0, schedule="@manually", retries=2, retry=Retry(SECOND, 2, 10 * SECOND), tags={"node": "n1"}))
+    world.put(
+        Job("flaky", 0, schedule="@manually", retries=2, retry=Retry(SECOND, 2, 10 * SECOND), tags={"node": "n1"})
+    )
     world.advance(SECOND)
     world.trigger("flaky")
     world.advance(30 * SECOND, tick=SECOND // 10)

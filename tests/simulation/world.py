@@ -153,7 +153,9 @@ class World:
     def _attach(self, node: SimulatedNode) -> None:
         assert self.board is not None
         runs = [RunStatus(key, node.starts[key], 0, None) for key in node.running]
-        runs += [RunStatus(key, ended.started, 0, ended) for key, ended in node.ended.items() if key not in node.recorded]
+        runs += [
+            RunStatus(key, ended.started, 0, ended) for key, ended in node.ended.items() if key not in node.recorded
+        ]
         self.board.session(node.name, f"spool-{node.name}", runs)
 
     # ---- time
@@ -224,7 +226,9 @@ class World:
             key = order.run.key
             assert order.spool == f"spool-{node.name}"
             if key in node.starts:
-                assert key in node.running or key in node.ended, "an order for a key whose run was recorded and forgotten"
+                assert key in node.running or key in node.ended, (
+                    "an order for a key whose run was recorded and forgotten"
+                )
                 continue
             node.starts[key] = self.now
             node.running[key] = self.now + self.rng.randrange(0, 2 * self.duration + 1)

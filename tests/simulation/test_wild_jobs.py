@@ -1,0 +1,87 @@
+"""No job, however written, stops the scheduler: a plain job beside any others goes on firing each second."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dkronpy.model.duration import SECOND
+from dkronpy.model.execution import State
+from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Job, Retry, RetryTarget
+from tests.simulation.world import World
+
+NAMES = ["a", "b", "c", "a-b"]
+START = 1_800_000_000 * SECOND
+TIMES = st.one_of(st.none(), st.integers(-(2**62), 2**62), st.integers(START - 20 * SECOND, START + 20 * SECOND))
+SCHEDULES = st.one_of(
+    st.sampled_from(
+        [
+            "* * * * * *",
+            "*/2 * * * * *",
+            "0 0 29 2 *",
+            "0 0 29 2 1",
+            "59 59 23 31 12 *",
+            "@every 1s",
+            "@every 100000h",
+            "@at 2027-01-15T08:00:05Z",
+            "@at 1970-01-01T00:00:00Z",
+            "@after 2027-01-15T08:00:03.5Z <PT1H",
+            "@manually",
+            "@yearly",
+            "TZ=Australia/Lord_Howe 30 2 * * *",
+            "~ ~ * * * *",
+            "",
+        ]
+    ),
+    st.text(max_size=30),
+)
+JOBS = st.builds(
+    Job,
+    name=st.sampled_from(NAMES),
+    since=st.just(0),
+    timezone=st.sampled_from(["", "UTC", "Europe/Berlin", "Pacific/Apia", "Nowhere/Land"]),
+    schedule=SCHEDULES,
+    disabled=st.booleans(),
+    tags=st.sampled_from(
+        [{}, {"node": "n1"}, {"node": "n1:1"}, {"node": "nobody"}, {"node": "n1:99999999"}, {"node": "n1:x"}]
+    ),
+    retries=st.integers(0, 5),
+    retry=st.builds(
+        Retry,
+        initial=st.integers(0, 2**62),
+        factor=st.floats(0, 1e300),
+        maximum=st.integers(0, 2**62),
+        on=st.sampled_from(RetryTarget),
+    ),
+    parent_job=st.sampled_from(["", "", *NAMES, "missing"]),
+    concurrency=st.sampled_from(Concurrency),
+    ephemeral=st.booleans(),
+    starts_at=TIMES,
+    expires_at=TIMES,
+    catchup=st.builds(Catchup, window=st.integers(0, 2**62), policy=st.sampled_from(CatchupPolicy)),
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(JOBS, max_size=6), st.integers(0, 2**32), st.sampled_from([0, 10, 40, 2000]))
+def test_a_plain_job_goes_on_beside_any_others(jobs: list[Job], seed: int, outage: int) -> None:
+    world = World(seed, faults=False)
+    world.take_lead()
+    world.put(Job("probe", 0, schedule="* * * * * *", tags={"node": "n1"}, catchup=Catchup(policy=CatchupPolicy.NONE)))
+    for job in jobs:
+        world.put(job)
+    world.trigger(jobs[0].name if jobs else "probe")
+    world.advance(3 * SECOND, tick=SECOND)
+    world.crash()
+    world.now += outage * SECOND
+    world.take_lead()
+    world.settle()
+    for job in jobs[::2]:
+        if job.name in world.store.jobs:
+            world.delete(job.name)
+    before = world.now
+    world.advance(5 * SECOND, tick=SECOND)
+    records = [execution for record in world.store.groups.values() for execution in record.executions]
+    fires = {e.fire for e in [*world.history.values(), *records] if e.job == "probe" and e.state is not State.MISSED}
+    due = range(before // SECOND + 1, world.now // SECOND + 1)
+    assert {second * SECOND for second in due} <= fires
