@@ -1,4 +1,4 @@
-"""How fast processes start: bare os.posix_spawn beside runs of /bin/true through the runner, each journaled and reported.
+"""How fast processes start: bare os.posix_spawn beside runs of /bin/true through the runner, journaled and reported.
 
     python bench/spawn_bench.py [--runs 2000]
 
@@ -23,14 +23,14 @@ BATCH = 50
 
 
 def bare(runs: int, concurrent: int) -> float:
-    """Processes a second, `concurrent` at a time, by os.posix_spawn and os.waitpid."""
+    """Processes a second, `concurrent` at a time, by os.posix_spawn and os.waitpid, in our environment."""
     begun = time.perf_counter()
     living = 0
     for _ in range(runs):
         if living == concurrent:
             os.waitpid(-1, 0)
             living -= 1
-        os.posix_spawn(COMMAND, [COMMAND], {}, setsid=True)
+        os.posix_spawn(COMMAND, [COMMAND], os.environ, setsid=True)
         living += 1
     for _ in range(living):
         os.waitpid(-1, 0)

@@ -46,8 +46,8 @@ HANDOVER = 5.0
 """Seconds a stopping leader has to finish its step."""
 RECLAIM = 1.0
 """Seconds before another claim after one that failed."""
-PRUNING = 10.0
-"""Seconds between two looks for history that retention no longer keeps."""
+PRUNING, PRUNING_BATCH = 10.0, 0.02
+"""Seconds between two looks for history that retention no longer keeps, and between two batches while there is some."""
 
 
 class StartError(Exception):
@@ -117,6 +117,8 @@ class Agent:
     def faults(self) -> list[str]:
         """What is wrong with this node, in words."""
         found = [] if self._mirror.healthy else ["the store can't be read"]
+        if self._node.fault is not None:
+            found.append(self._node.fault)
         if self._leader is not None:
             found += self._leader.faults
         return found
@@ -290,12 +292,12 @@ class Agent:
     async def _prune(self) -> None:
         retention = Retention(self.settings.retention_count, self.settings.retention_age)
         while True:
+            more = False
             try:
-                while await self._history.prune(retention, now=time.time_ns()):
-                    await asyncio.sleep(0.01)
+                more = await self._history.prune(retention, now=time.time_ns())
             except HistoryError as error:
                 log.warning("old history can't be deleted now: %s", error)
-            await asyncio.sleep(PRUNING)
+            await asyncio.sleep(PRUNING_BATCH if more else PRUNING)
 
     async def _watch_loop(self) -> None:
         """Measure how late the event loop is, and count this node's runs."""

@@ -47,8 +47,8 @@ class Gate:
             self._known = settings
             self._hosts = {}
         headers = request.headers
-        host = headers.get("Host", "")
-        if not (settings.tokens or self._is_ours(host, settings)):
+        host = headers.get("Host", "")  # browsers always send one
+        if host and not (settings.tokens or self._is_ours(host, settings)):
             return Problem(421, f"this node does not serve the host {host[:100]!r}: use its address or its node name")
         origin = headers.get("Origin")
         if origin is not None:
@@ -90,7 +90,7 @@ class Gate:
 
 
 def names_node(host: str, settings: Settings) -> bool:
-    """Whether a Host header means this node: any IP address (another site's page that got here comes by that site's name),
+    """Whether a Host header means this node: any IP address (another site's page comes by that site's name),
     localhost, the node's name, or a name in its addresses or its allowed origins."""
     name = host_name(host)
     if name is None:

@@ -45,14 +45,19 @@ class Problem(Exception):
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.errors = [FieldError(field, message) for field, message in errors]
+        self.errors = [FieldError(_printable(field), _printable(message)) for field, message in errors]
         self.headers = headers
 
     def response(self) -> web.Response:
-        document = _Document(HTTPStatus(self.status).phrase, self.status, self.detail, self.errors)
+        document = _Document(HTTPStatus(self.status).phrase, self.status, _printable(self.detail), self.errors)
         return web.Response(
             body=msgspec.json.encode(document), status=self.status, headers=self.headers, content_type=PROBLEM_JSON
         )
+
+
+def _printable(text: str) -> str:
+    """The text without lone surrogates: they stand for bytes of a request that are no UTF-8, and no JSON holds them."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def invalid(*errors: tuple[str, str]) -> Problem:

@@ -1,33 +1,24 @@
-"""Every execution that is known: in flight in the store, finished in the history, merged by key."""
+"""Every execution that is known: in flight in the store, finished in the history, merged by key.
+
+An execution is written to the history before it leaves the store, so whoever looks into the store first misses none.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from typing import Final
-
-import msgspec
 
 from dkronpy.api.errors import invalid
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.history.contract import History, Output, Query
+from dkronpy.history.cursor import decode_cursor, encode_cursor
 from dkronpy.model.execution import Execution, State
 from dkronpy.model.run import Key
 
 FULL_OUTPUT: Final = 1 << 30
 """As a tail: everything that is stored."""
 _MAX_LOOKUPS: Final = 100
-"""Finished executions that may still be in the store and are looked up to be counted once."""
-
-Order = tuple[int, int, str, str]
-
-
-class _Position(msgspec.Struct, array_like=True, frozen=True):
-    """Where a page ended: the last execution's order, and the history's cursor ("": its start, None: its end)."""
-
-    last: Order
-    history: str | None
+"""Finished executions still in the store that are looked up in the history, so that they count once."""
 
 
 class Ledger:
@@ -48,35 +39,32 @@ class Ledger:
         """Up to `limit` executions, newest first, and the cursor of the next page (None: no more).
 
         Raises Problem 400 for a cursor that is not ours."""
-        position = None if cursor is None else _read_position(cursor)
-        flying = sorted((e for e in self._flying(query) if position is None or _order(e) > position.last), key=_order)
-        after = "" if position is None else position.history
-        taken: list[Execution] = []
-        following: str | None = None
-        if after is not None:
-            taken, following = await self._stored(query, limit, after)
-        merged = _merge(flying, taken)[:limit]
-        last = _order(merged[-1]) if merged else None
-        used = [execution for execution in taken if last is not None and _order(execution) <= last]
-        if len(used) < len(taken):  # in-flight ones took places: the history goes on where this page ends
-            following = after if not used else (await self._stored(query, len(used), after or ""))[1]
-        more = following is not None or any(last is not None and _order(e) > last for e in flying)
-        return merged, _write_position(last, following) if more and last is not None else None
+        flying = list(self._flying(query))
+        try:
+            if cursor is not None:
+                place = decode_cursor(cursor)
+                seen = (-place.group, -place.attempt, place.node, place.job)
+                flying = [execution for execution in flying if _order(execution) > seen]
+            stored = await self._history.query(query, limit=limit, cursor=cursor)
+        except ValueError as error:
+            raise invalid(("cursor", str(error))) from None
+        if stored.cursor is not None:  # what comes after this slice is for later pages
+            end = _order(stored.executions[-1])
+            flying = [execution for execution in flying if _order(execution) <= end]
+        found = _merge(flying, stored.executions)
+        page = found[:limit]
+        more = stored.cursor is not None or len(found) > limit
+        return page, encode_cursor(page[-1]) if more else None
 
     async def count(self, query: Query) -> int:
         """How many executions match."""
-        total = await self._history.count(query)
-        looked = 0
-        for execution in self._flying(query):
-            if execution.state.final and looked < _MAX_LOOKUPS:
-                looked += 1
-                total += await self._history.get(*execution.key) is None
-            else:
-                total += 1
-        return total
+        flying = list(self._flying(query))
+        over = [execution for execution in flying if execution.state.final][:_MAX_LOOKUPS]
+        twice = sum([await self._history.get(*execution.key) is not None for execution in over])
+        return await self._history.count(query) + len(flying) - twice
 
     def flying(self) -> Iterator[Execution]:
-        """Every execution in the store that is not over."""
+        """Every execution that is not over."""
         for runs in self._mirror.runs.values():
             for held in runs.values():
                 if not held.value.state.final:
@@ -86,13 +74,6 @@ class Ledger:
         """The last `tail` bytes of each one's stored output."""
         keys = [execution.key for execution in executions if execution.state.ran]
         return await self._history.outputs(keys, tail=tail) if keys else {}
-
-    async def _stored(self, query: Query, limit: int, cursor: str) -> tuple[list[Execution], str | None]:
-        try:
-            found = await self._history.query(query, limit=limit, cursor=cursor or None)
-        except ValueError as error:
-            raise invalid(("cursor", f"is none of this node's: {error}")) from None
-        return list(found.executions), found.cursor
 
     def _flying(self, query: Query) -> Iterator[Execution]:
         tables = self._mirror.runs.values() if query.job is None else [self._mirror.runs.get(query.job, {})]
@@ -117,7 +98,7 @@ def _newer(flying: Execution, stored: Execution) -> Execution:
     return flying
 
 
-def _order(execution: Execution) -> Order:
+def _order(execution: Execution) -> tuple[int, int, str, str]:
     """Sorts as the history does: newest group first, then newest attempt, then node, then job."""
     return (-execution.group, -execution.attempt, execution.node, execution.job)
 
@@ -131,15 +112,3 @@ def _matches(execution: Execution, query: Query) -> bool:
         and (query.since is None or execution.group >= query.since)
         and (query.until is None or execution.group <= query.until)
     )
-
-
-def _write_position(last: Order, history: str | None) -> str:
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(_Position(last, history))).decode().rstrip("=")
-
-
-def _read_position(cursor: str) -> _Position:
-    try:
-        raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        return msgspec.msgpack.decode(raw, type=_Position)
-    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError):
-        raise invalid(("cursor", "is none of this node's: use the X-Next-Cursor of an answer as it is")) from None

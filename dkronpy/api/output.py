@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Final
 
 from aiohttp import web
 
@@ -12,10 +16,12 @@ from dkronpy.api.executions import found_execution
 from dkronpy.api.requests import integer, present
 from dkronpy.api.shapes import execution_shape
 from dkronpy.api.streams import Stream, sent_event
+from dkronpy.catalog.mirror import Change
 from dkronpy.history.contract import Output
+from dkronpy.model.execution import execution_id
 from dkronpy.model.run import Key
 
-PIECE = 1 << 18
+_PIECE: Final = 1 << 18
 """Bytes read from the history at once."""
 
 
@@ -24,6 +30,7 @@ class OutputRoutes:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._mirror = context.services.mirror
         self._history = context.services.history
         self._feed = context.services.feed
 
@@ -33,74 +40,76 @@ class OutputRoutes:
     async def get(self, request: web.Request) -> web.StreamResponse:
         key = (await found_execution(self._context, request)).key
         offset = integer(request, "offset", 0, least=-(2**53))
-        if present(request, "follow"):
+        if present(request, "follow") and request.method == "GET":
             resumed = request.headers.get("Last-Event-ID", "")
             if resumed.isascii() and resumed.isdigit() and len(resumed) < 16:
                 offset = int(resumed)
             return await self._context.streams.serve(request, lambda stream: self._follow(stream, key, offset))
-        return await self._whole(request, key, offset)
+        return await self._whole(key, offset)
 
-    async def _whole(self, request: web.Request, key: Key, offset: int) -> web.StreamResponse:
-        """Everything that is stored from the offset on, byte for byte."""
+    async def _whole(self, key: Key, offset: int) -> web.Response:
+        """What is stored from the offset on, byte for byte."""
         piece = await self._read(key, offset)
+        start, size, data = piece.start, piece.size, [piece.data]
+        end = start + len(piece.data)
+        while end < size and (piece := await self._read(key, end)).data and piece.start == end:
+            data.append(piece.data)
+            end += len(piece.data)
         headers = {
             "Content-Type": "text/plain; charset=utf-8",
             "X-Content-Type-Options": "nosniff",
-            "X-Output-Start": str(piece.start),
-            "X-Output-Size": str(piece.size),
+            "X-Output-Start": str(start),
+            "X-Output-Size": str(end),
         }
-        end = piece.start + len(piece.data)
-        if end >= piece.size or request.method == "HEAD":
-            return web.Response(body=piece.data, headers=headers)
-        response = web.StreamResponse(headers=headers)
-        response.content_length = piece.size - piece.start
-        await response.prepare(request)
-        while piece.data and end <= piece.size:
-            await response.write(piece.data)
-            if end == (size := int(headers["X-Output-Size"])):
-                break
-            piece = await self._read(key, end)
-            piece = Output(piece.start, piece.data[: size - end], size)
-            end += len(piece.data)
-        return response
+        return web.Response(body=b"".join(data), headers=headers)
 
     async def _follow(self, stream: Stream, key: Key, offset: int) -> None:
-        """Each byte once and in order, then the record of how it ended.
+        """Each byte once and in order, then the record of how the run ended.
 
         An event's id is the offset to go on from; a character whose bytes come apart is held back until it is whole."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        shown = 0
-        with self._feed.follow(key) as grew:
+        with self._changes(key) as changed:
             alive = True
             while alive:
                 execution = await self._context.ledger.get(key)
-                over = (
-                    execution is None or execution.state.final
-                )  # asked before the last read, so that nothing is missed
-                while True:
-                    piece = await self._read(key, offset)
-                    if not piece.data:
-                        break
-                    pending = len(decoder.getstate()[0])
-                    if piece.start > offset >= 0 and pending:
+                over = execution is None or execution.state.final  # asked before the read, so that no output is missed
+                while (piece := await self._read(key, offset)).data:
+                    if piece.start != offset:
                         decoder.reset()
-                        pending = 0
-                    offset = piece.start + len(piece.data)
+                    held = len(decoder.getstate()[0])
                     text = decoder.decode(piece.data)
-                    await self._piece(stream, piece.start - pending, text, offset - len(decoder.getstate()[0]))
-                    shown = offset
+                    offset = piece.start + len(piece.data)
+                    await self._tell(stream, piece.start - held, text, offset - len(decoder.getstate()[0]))
+                offset = max(offset, 0)
                 if over:
-                    if rest := decoder.decode(b"", final=True):
-                        await self._piece(stream, shown - len(rest), rest, shown)
+                    held = len(decoder.getstate()[0])
+                    await self._tell(stream, offset - held, decoder.decode(b"", final=True), offset)
                     record = None if execution is None else execution_shape(execution, None, with_output=False)
-                    await stream.write(sent_event("end", encode(record), str(max(shown, offset, 0))))
+                    await stream.write(sent_event("end", encode(record), str(offset)))
                     return
-                alive = await stream.wait(grew)
+                alive = await stream.wait(changed)
+
+    @contextmanager
+    def _changes(self, key: Key) -> Generator[asyncio.Event]:
+        """An event that is set when the execution's output or its record changes."""
+        job, group, attempt, node = key
+        id = execution_id(group, attempt, node)
+
+        def listen(changes: Sequence[Change]) -> None:
+            if any(change.kind == "runs" and change.name == job and change.key == id for change in changes):
+                changed.set()
+
+        with self._feed.follow(key) as changed:
+            unsubscribe = self._mirror.subscribe(listen)
+            try:
+                yield changed
+            finally:
+                unsubscribe()
 
     @staticmethod
-    async def _piece(stream: Stream, offset: int, text: str, following: int) -> None:
+    async def _tell(stream: Stream, offset: int, text: str, following: int) -> None:
         if text:
             await stream.write(sent_event("output", encode({"offset": offset, "data": text}), str(following)))
 
     async def _read(self, key: Key, offset: int) -> Output:
-        return await self._history.output(*key, offset=offset, limit=PIECE)
+        return await self._history.output(*key, offset=offset, limit=_PIECE)

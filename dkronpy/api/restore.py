@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from dkronpy.api.answers import answer, encode
 from dkronpy.api.context import Context
@@ -66,17 +66,22 @@ async def _file(request: web.Request) -> bytes:
     if not request.content_type.startswith("multipart/"):
         return await read_body(request)
     try:
-        form = await request.post()
-    except web.HTTPRequestEntityTooLarge:
-        raise Problem(413, f"the backup is too large: at most {MAX_BACKUP} bytes are allowed") from None
-    except ValueError as error:
+        form = await request.multipart()
+        while (part := await form.next()) is not None:
+            if isinstance(part, BodyPartReader) and part.name == "file":
+                return await _whole(part)
+    except (ValueError, web.HTTPBadRequest) as error:
         raise Problem(400, f"the form can't be read: {error}") from None
-    field = form.get("file")
-    if isinstance(field, web.FileField):
-        return await asyncio.to_thread(field.file.read)
-    if isinstance(field, str):
-        return field.encode()
     raise invalid(("file", "is missing: send the backup as the form's field 'file', or as the body"))
+
+
+async def _whole(part: BodyPartReader) -> bytes:
+    read = bytearray()
+    while chunk := await part.read_chunk():
+        read += chunk
+        if len(read) > MAX_BACKUP:
+            raise Problem(413, f"the backup is too large: at most {MAX_BACKUP} bytes are allowed")
+    return bytes(read)
 
 
 def _checked(data: Any) -> Backup:

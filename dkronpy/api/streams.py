@@ -29,8 +29,8 @@ def sent_event(event: str, data: bytes, id: str) -> bytes:
 
 
 class Stream:
-    """One reader's answer. What is `put` waits until `run` writes it, but not without bound: a reader that does not keep
-    up is dropped."""
+    """One reader's answer. What is `put` waits until `run` writes it, but not without bound: a reader that is too
+    slow is dropped."""
 
     def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
         self._request = request

@@ -281,7 +281,7 @@ def _difference(plan: Plan) -> Iterator[tuple[str, str]]:
     for change in plan.changes():
         yield f"    {plain(change['field'])}:", ""
         for sign, style, value in (("-", "red", change["old"]), ("+", "green", change["new"])):
-            if value is not None:
+            if value not in (None, ""):
                 lines = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).split("\n")
                 yield from ((f"      {sign} {plain(line)}".rstrip(), style) for line in lines)
     before, after = ([describe_fire(fire) for fire in plan.fires.get(key, ())] for key in ("old", "new"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from dkronpy.cli.exits import CommandError, Exit
 from dkronpy.cli.output import Format, Output
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """`url` and `token` lead to the server; `now` is one time for all of a command's output."""
+    """`url` and `token` lead to the server; `now` is one time for all of a command's output. Closes its connections."""
 
     url: str
     token: str
     output: Output
     now: datetime
+    _clients: list[Client] = field(default_factory=list[Client])
 
     @classmethod
     def of(cls, arguments: Namespace) -> Context:
@@ -37,6 +38,13 @@ class Context:
             datetime.now(UTC),
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients:
+            client.close()
+
     @cached_property
     def client(self) -> Client:
         """The server's API; nothing is asked of it before the first call."""
@@ -45,9 +53,11 @@ class Context:
     def client_for(self, url: str) -> Client:
         """Another server's API, with the same token."""
         try:
-            return Client(url, token=self.token)
+            client = Client(url, token=self.token)
         except ValueError as error:
             raise CommandError(str(error), Exit.USAGE) from error
+        self._clients.append(client)
+        return client
 
     def note(self, text: str) -> None:
         """A remark for people that is not the result: to standard error."""

@@ -130,4 +130,8 @@ for _tag, _pattern, _first in (
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
     ("merge", r"<<", ["<"]),
 ):
-    cast("Any", _CoreLoader).add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"{_pattern}$"), _first)
+    for _kind in (
+        _CoreLoader,
+        _BlockDumper,
+    ):  # the dumper, so that it quotes texts which would be read as something else
+        cast("Any", _kind).add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"{_pattern}$"), _first)

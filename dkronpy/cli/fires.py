@@ -24,9 +24,9 @@ def fire_listing(now: datetime) -> Listing:
     return Listing(
         (
             Column("LOCAL TIME", lambda fire: fire["local"], whole=True),
-            Column("WHEN", lambda fire: show_relative(fire["time"], now), rank=1),
-            Column("UTC", lambda fire: fire["time"], rank=2),
-            Column("DAY-LIGHT SAVING", _dst, style="yellow"),
+            Column("WHEN", lambda fire: show_relative(fire["time"], now), rank=2),
+            Column("UTC", lambda fire: fire["time"], rank=3),
+            Column("DAY-LIGHT SAVING", _dst, rank=1, style="yellow"),
         ),
         ("time", "local", "dst"),
     )

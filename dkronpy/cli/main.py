@@ -27,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         arguments = build_parser().parse_args(argv)
-        code = arguments.run(Context.of(arguments), arguments)
+        with Context.of(arguments) as context:
+            code: int = arguments.run(context, arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

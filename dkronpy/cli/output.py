@@ -45,7 +45,8 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of pretty output. `rank` 0 is always shown; where the width does not suffice the highest goes first.
+    """A column of pretty output. `rank` 0 is always shown; another only where it holds any text, and where the width
+    does not suffice the highest goes first.
 
     `style` is a style's name or finds it from the text; `whole` columns are never shortened.
     """
@@ -194,16 +195,15 @@ class Output:
         """The table with as many columns as fit."""
         from rich.measure import Measurement
 
-        shown = list(columns)
+        shown = [column for column in columns if not column.rank or any(column.text(row) for row in rows)]
+        anything = self.console.options.update(width=1 << 20)
         while True:
             table = _make_table(rows, shown)
-            widest = max(shown, key=lambda column: column.rank)
-            if (
-                not widest.rank
-                or Measurement.get(self.console, self.console.options, table).maximum < self.console.width
-            ):
+            worst = max(column.rank for column in shown)
+            wanted = Measurement.get(self.console, anything, table).maximum
+            if not worst or wanted <= self.console.width:
                 return table
-            shown.remove(widest)
+            shown = [column for column in shown if column.rank < worst]
 
 
 def _make_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:

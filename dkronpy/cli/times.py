@@ -51,7 +51,7 @@ def show_relative(text: str | None, now: datetime) -> str:
 
 def show_span(seconds: float) -> str:
     """A duration to about two figures that matter: `120ms`, `3.2s`, `2h 5m`, `12d`."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f}ms" if seconds >= 0.0005 else "<1ms"
     if seconds < 10:
         return f"{seconds:.1f}s".replace(".0s", "s")

@@ -32,7 +32,7 @@ async def connect(spool: Path, protocol: Callable[[], _P]) -> _P:
     while True:
         try:
             return await _connect(spool, protocol)
-        except (FileNotFoundError, ConnectionRefusedError):
+        except OSError:  # which one does not matter: a runner that cannot help it says why
             status, problem = await asyncio.to_thread(_start, spool)
         if status not in {0, HELD}:  # held: it is about to listen, or about to end
             raise RunnerError(problem)

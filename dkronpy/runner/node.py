@@ -29,12 +29,15 @@ from dkronpy.model.lane import (
 )
 from dkronpy.model.run import Ended, Grown, Key, RunSpec, RunStatus, Started
 from dkronpy.runner.client import RunnerClient
+from dkronpy.runner.launch import RunnerError
 
 log = logging.getLogger(__name__)
 
 PART = 256_000
 """Bytes of output in one message; a run has one such message on its way at a time, so that a slow store holds the
 node back."""
+RECONNECT_FIRST, RECONNECT_MAX = 0.2, 5.0
+"""Seconds between tries to start a runner."""
 
 
 class StaleEpoch(Exception):
@@ -70,6 +73,8 @@ class Node:
         self._acks: set[Key] = set()
         self._wake_acks = asyncio.Event()
         self._lost = asyncio.Event()
+        self.fault: str | None = None
+        """Why this node can't run anything at the moment."""
 
     @property
     def spool(self) -> str:
@@ -94,8 +99,10 @@ class Node:
     async def _connect(self) -> None:
         self._lost.clear()
         self._runner = await RunnerClient.connect(self._spool_dir, self._on_event, self._lost.set)
+        # What an earlier runner was given and this one does not know was never started, or is acknowledged.
+        self._runs = {status.key: self._runs.get(status.key, _Run()) for status in self._runner.known}
         for status in self._runner.known:
-            run = self._runs.setdefault(status.key, _Run())
+            run = self._runs[status.key]
             run.size, run.started, run.ended = max(run.size, status.size), status.started, status.ended
 
     async def run(self) -> None:
@@ -108,8 +115,22 @@ class Node:
                 for task in tasks:
                     task.cancel()
             log.warning("the runner is gone; starting another", extra={"node": self.name})
-            await self._connect()
+            await self._reconnect()
             self._announce()
+
+    async def _reconnect(self) -> None:
+        delay = RECONNECT_FIRST
+        while True:
+            try:
+                await self._connect()
+            except (RunnerError, OSError) as error:
+                self.fault = f"no runner can be started: {error}"
+                log.error("%s; trying again in %.1f s", self.fault, delay, extra={"node": self.name})
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, RECONNECT_MAX)
+            else:
+                self.fault = None
+                return
 
     async def close(self) -> None:
         """Let go of the runner; its runs go on."""
@@ -199,7 +220,11 @@ class Node:
                 continue
             for run in batch:
                 self._runs.setdefault(run.key, _Run())
-            for key, reason in (await self._client.start(batch)).items():
+            try:
+                refused = await self._client.start(batch)
+            except ConnectionError:
+                return  # what it took shows when the next runner tells what it knows
+            for key, reason in refused.items():
                 self._refused(key, reason)
 
     def _refused(self, key: Key, reason: str) -> None:
@@ -274,7 +299,10 @@ class Node:
             await self._wake_acks.wait()
             self._wake_acks.clear()
             keys, self._acks = self._acks, set()
-            await self._client.ack(list(keys))
+            try:
+                await self._client.ack(list(keys))
+            except ConnectionError:
+                return  # the next runner tells of these runs again
 
 
 def _log_failure(task: asyncio.Task[bool]) -> None:

@@ -59,7 +59,7 @@ class Child(msgspec.Struct, frozen=True, gc=False):
     inode: int
 
 
-def spawn(path: str, argv: Sequence[str], env: Mapping[str, str], stdin: int, account: Account | None) -> Child:
+def spawn(path: str, argv: tuple[str, ...], env: Mapping[str, str], stdin: int, account: Account | None) -> Child:
     """Start a process whose standard output and error go into one pipe.
 
     Its end of the pipe can be read from too, so that writing never fails: it is the run's pipe even while no runner
@@ -84,12 +84,14 @@ def spawn(path: str, argv: Sequence[str], env: Mapping[str, str], stdin: int, ac
         raise
 
 
-def _spawn(path: str, argv: Sequence[str], env: Mapping[str, str], stdin: int, output: int) -> int:
+def _spawn(path: str, argv: tuple[str, ...], env: Mapping[str, str], stdin: int, output: int) -> int:
     redirections = [(os.POSIX_SPAWN_DUP2, source, target) for source, target in ((stdin, 0), (output, 1), (output, 2))]
     return os.posix_spawn(path, argv, env, file_actions=redirections, setsid=True, setsigdef=_IGNORED_BY_PYTHON)
 
 
-def _spawn_as(account: Account, path: str, argv: Sequence[str], env: Mapping[str, str], stdin: int, output: int) -> int:
+def _spawn_as(
+    account: Account, path: str, argv: tuple[str, ...], env: Mapping[str, str], stdin: int, output: int
+) -> int:
     """As `_spawn`, which is three times as fast, but cannot change the user."""
     os.fchown(output, account.uid, account.gid)  # so that it can open /dev/stdout
     popen = subprocess.Popen(
@@ -195,8 +197,8 @@ def family(everyone: Sequence[Process], leader: int, ticks: int, mark: str = "")
 def marked_leader(mark: str) -> Process | None:
     """The oldest living process marked with `mark` that leads a session."""
     variable = f"{MARK}={mark}".encode()
-    found = [p for p in processes() if p.alive and p.pid == p.session and _has_variable(p.pid, variable)]
-    return min(found, key=lambda process: process.ticks, default=None)
+    leaders = [process for process in processes() if process.alive and process.pid == process.session]
+    return min((p for p in leaders if _has_variable(p.pid, variable)), key=lambda p: p.ticks, default=None)
 
 
 def signal_family(leader: int, ticks: int, mark: str, signum: signal.Signals) -> bool:

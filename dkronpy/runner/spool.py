@@ -116,7 +116,7 @@ class Output:
             self._resume()
 
     def drain(self, pipe: int, limit: int = _TURN) -> bool:
-        """Move what `pipe` holds into the spool, at most about `limit` bytes. False if nobody can write to it any more.
+        """Move what `pipe` holds into the spool, at most `limit` bytes. False if nobody can write to it any more.
 
         The kernel moves the bytes, so that not even the runner's death between reading and writing loses any.
         """
@@ -127,7 +127,7 @@ class Output:
             events = poller.poll(0)
             if not events or not events[0][1] & select.POLLIN:
                 return not events
-            self._move(pipe)
+            self._move(pipe, end - self.size)
         return True
 
     def append(self, data: bytes) -> None:
@@ -167,14 +167,14 @@ class Output:
     def _room(self) -> int:
         return self._start + self._cap - self.size
 
-    def _move(self, pipe: int) -> None:
+    def _move(self, pipe: int, most: int) -> None:
         try:
-            moved = os.splice(pipe, self._file(), self._room, offset_dst=self.size - self._start)
+            moved = os.splice(pipe, self._file(), min(self._room, most), offset_dst=self.size - self._start)
         except BlockingIOError:
             return  # another process reads from it too
         except OSError as error:
             if not self._give_way(error):
-                self._count(os.read(pipe, _TURN))
+                self._count(os.read(pipe, most))
             return
         self._count(os.pread(self._fd, moved, self.size - self._start))
 

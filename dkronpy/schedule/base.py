@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 if TYPE_CHECKING:
     from dkronpy.schedule.zones import Zone
 
-SECOND: Final = 1_000_000_000
-"""Nanoseconds in a second."""
-
 
 class ScheduleError(ValueError):
     """A schedule or time zone that cannot be used; the message names the place and the mend.
@@ -39,7 +36,7 @@ class Schedule(Protocol):
         ...
 
     def next(self, after: int) -> int | None:
-        """The first fire strictly after ``after``; None when there is none before the year 10000."""
+        """The first fire strictly after ``after``; None when there is none before 2262, where int64 ns end."""
         ...
 
     def count(self, after: int, until: int) -> int:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from dkronpy.schedule.base import SECOND
+from dkronpy.model.duration import SECOND
 from dkronpy.schedule.days import Days
 from dkronpy.schedule.zones import DAY, FIRST_SECOND, LAST_SECOND, Span, Zone
 

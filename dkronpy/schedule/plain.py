@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from dkronpy.schedule.base import SECOND
+from dkronpy.model.duration import SECOND
 from dkronpy.schedule.zones import LAST_SECOND, Zone
 
 _END: Final = LAST_SECOND * SECOND

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
-from dkronpy.schedule.base import SECOND, Schedule
+from dkronpy.model.duration import SECOND
+from dkronpy.schedule.base import Schedule
 from dkronpy.schedule.cron import Cron
 
 

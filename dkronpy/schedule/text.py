@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from dkronpy.model.duration import parse_duration
-from dkronpy.schedule.base import SECOND, Schedule, ScheduleError
+from dkronpy.model.duration import SECOND, parse_duration
+from dkronpy.model.times import parse_rfc3339
+from dkronpy.schedule.base import Schedule, ScheduleError
 from dkronpy.schedule.cron import Cron
 from dkronpy.schedule.days import days
 from dkronpy.schedule.fields import DAY, FIELDS, MONTH, WEEKDAY, expand, resolve
 from dkronpy.schedule.plain import Every, Never, Once
-from dkronpy.schedule.zones import FIRST_SECOND, LAST_SECOND, Zone, local_zone, zone
+from dkronpy.schedule.zones import Zone, local_zone, zone
 
 LONGEST: Final = 1000
 """Characters a schedule may have."""
@@ -29,10 +29,6 @@ _CRON_NAMES: Final = {
     "@minutely": "* * * * *",
 }
 _NAMES: Final = (*_CRON_NAMES, "@every", "@at", "@after", "@manually")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII | re.IGNORECASE
-)
 _GRACE: Final = re.compile(
     r"P(?=[\dT])(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?"
 )
@@ -120,24 +116,13 @@ def _interval(text: str) -> int:
 
 
 def _time(name: str, text: str) -> int:
-    """A time of RFC 3339 as ns since the epoch."""
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise ScheduleError(
-            f"{name} {text!r}: write a time with its offset, such as 2026-12-24T18:00:00Z or …T18:00:00+01:00"
-        )
-    year, month, day, hour, minute, second = map(int, match.groups()[:6])
     try:
-        local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-        shift = timedelta(hours=int(match[9] or 0), minutes=int(match[10] or 0))
-        if shift >= timedelta(days=1) or int(match[10] or 0) >= 60:
-            raise ValueError("the offset is out of range")
+        ns = parse_rfc3339(text)
     except ValueError as error:
-        raise ScheduleError(f"{name} {text!r}: {error}; write a time that exists") from error
-    since = (local - _EPOCH) // timedelta(seconds=1) - int(shift.total_seconds()) * (-1 if match[8] == "-" else 1)
-    if not FIRST_SECOND <= since < LAST_SECOND:
-        raise ScheduleError(f"{name} {text!r}: the time must lie in the years 1970 … 9999")
-    return since * SECOND + int((match[7] or "").ljust(9, "0"))
+        raise ScheduleError(f"{name}: {error}") from error
+    if not re.search(r"(?:[Zz]|[+-]\d\d:\d\d)$", text):
+        raise ScheduleError(f"{name} {text}: the offset is missing; add Z for UTC, or one such as +01:00")
+    return ns
 
 
 def _grace(text: str) -> int:

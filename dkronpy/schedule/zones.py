@@ -8,11 +8,12 @@ import logging
 import os
 import re
 from bisect import bisect_right
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from dkronpy.model.duration import SECOND
 from dkronpy.schedule.base import ScheduleError
 
 log = logging.getLogger(__name__)
@@ -20,14 +21,12 @@ log = logging.getLogger(__name__)
 DAY: Final = 86_400
 FIRST_SECOND: Final = 0
 """Schedules are reckoned from the epoch …"""
-LAST_SECOND: Final = int(datetime(9999, 12, 20, tzinfo=UTC).timestamp())
-"""… to the end of the calendar, but for its last days, so that local time and what is probed stay inside it too."""
+LAST_SECOND: Final = (2**63 - 1) // SECOND
+"""… to 2262-04-11, where the nanoseconds in 64 bits end."""
 _REACH: Final = 400 * DAY
 """How far a change of offset is looked for: a little more than a year."""
 _STEP: Final = 5 * DAY
 """How it is looked for: no zone has had two changes within 6.9 days since 1970, nor plans to."""
-_KEPT: Final = 1000
-"""Spans that a zone keeps before it starts afresh: some 500 years."""
 _LOCALTIME: Final = Path("/etc/localtime")
 _TIMEZONE: Final = Path("/etc/timezone")
 
@@ -74,13 +73,13 @@ class Zone:
             span = spans[index - 1]
         else:
             span = self._find(second)
-            self._spans = [*spans[:index], span, *spans[index:]] if len(spans) < _KEPT else [span]
+            self._spans = [*spans[:index], span, *spans[index:]]
         self._last = span
         return span
 
     def at(self, ns: int) -> datetime:
         """The local date and time at ``ns``, cut to microseconds."""
-        return datetime.fromtimestamp(ns // 1_000_000_000, self._info).replace(microsecond=ns // 1_000 % 1_000_000)
+        return datetime.fromtimestamp(ns // SECOND, self._info).replace(microsecond=ns // 1_000 % 1_000_000)
 
     def _offset(self, second: int) -> int:
         offset = datetime.fromtimestamp(second, self._info).utcoffset()

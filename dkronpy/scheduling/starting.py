@@ -43,7 +43,8 @@ def start(
         try:
             nodes = select(job.tags, board.members, board.rng)
         except ValueError as error:
-            # Tags are checked when a job is written; one that came into the store by another way must not stop the plan.
+            # Tags are checked when a job is written; one that came into the store by another way must not stop the
+            # plan.
             detail = f"tags: {error}"
         if not nodes:
             reason = Reason.NO_TARGET

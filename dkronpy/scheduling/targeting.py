@@ -22,7 +22,7 @@ def split_count(value: str) -> tuple[str, int | None]:
 
 def matching(tags: Mapping[str, str], members: Iterable[Member]) -> list[str]:
     """Names of the alive members that equal every tag, sorted. No tags match every node that can run jobs."""
-    wanted = [(key, split_count(value)[0]) for key, value in tags.items()]
+    wanted = [(key, _text(value)) for key, value in tags.items()]
     return sorted(
         member.name
         for member in members
@@ -30,8 +30,17 @@ def matching(tags: Mapping[str, str], members: Iterable[Member]) -> list[str]:
     )
 
 
+def _text(value: str) -> str:
+    """The value without its count; a count that can't be read is taken as part of the value."""
+    try:
+        return split_count(value)[0]
+    except ValueError:
+        return value
+
+
 def select(tags: Mapping[str, str], members: Iterable[Member], rng: random.Random) -> list[str]:
-    """The nodes to run on: all matching, or at random as many as the smallest count allows."""
+    """The nodes to run on: all matching, or at random as many as the smallest count allows. Raises ValueError for a
+    bad count."""
     names = matching(tags, members)
     counts = [count for _, count in map(split_count, tags.values()) if count is not None]
     limit = min(counts, default=len(names))

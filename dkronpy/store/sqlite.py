@@ -13,7 +13,6 @@ import queue
 import sqlite3
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from dkronpy.store.contract import (
     check_size,
 )
 from dkronpy.store.feed import Feed
-from dkronpy.store.sqlite_file import code, failure, is_full, open_file
+from dkronpy.store.sqlite_file import code, failure, has_little_room, is_full, open_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Generator, Iterable, Iterator, Sequence
@@ -48,6 +47,7 @@ MAX_BATCH = 256
 """Commits written in one transaction."""
 
 _ROWS = 128  # of one statement: SQLite binds at most 32,766 values, and long statements cost memory while kept prepared
+_SLICE = 100  # rows read at a time: well below 1 ms
 
 
 class SqliteStore(Store):
@@ -64,11 +64,15 @@ class SqliteStore(Store):
 
     async def close(self) -> None:
         parts, self._parts = self._parts, None
-        if parts is not None:
-            try:
-                await asyncio.to_thread(parts.stop)
-            finally:
-                parts.feed.close()
+        if parts is None:
+            return
+        try:
+            async with parts.listing:
+                parts.lister.close()
+            parts.getter.close()
+            await asyncio.to_thread(parts.writer.stop)
+        finally:
+            parts.feed.close()
 
     async def get(self, key: str) -> Entry | None:
         """Reads in the loop's thread: it takes microseconds, and neither commits nor checkpoints lock readers out."""
@@ -78,10 +82,12 @@ class SqliteStore(Store):
         return None if row is None else Entry(key, *row)
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> Page:
+        """Reads in the loop's thread too, in slices between which other tasks run: another thread would have to win the
+        interpreter lock back from a busy loop for every row."""
         parts = self._opened()
-        loop = asyncio.get_running_loop()
-        with self._reading():
-            return await loop.run_in_executor(parts.listing, _page, parts.lister, prefix, after, limit)
+        async with parts.listing:
+            with self._reading():
+                return await _page(parts.lister, prefix, after, limit)
 
     def watch(self, prefix: str, revision: int) -> AsyncIterator[Sequence[Event]]:
         return self._opened().feed.watch(prefix, revision)
@@ -109,20 +115,14 @@ class SqliteStore(Store):
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What an open store consists of: each thread that uses the file has its own connection."""
+    """What an open store consists of. The writer's connection is closed last, for that one checkpoints."""
 
     feed: Feed
     writer: _Writer
     getter: sqlite3.Connection
     lister: sqlite3.Connection
-    listing: ThreadPoolExecutor
-
-    def stop(self) -> None:
-        """Finish, then close everything; the writer last, because closing the last connection checkpoints."""
-        self.listing.shutdown()
-        self.lister.close()
-        self.getter.close()
-        self.writer.stop()
+    listing: asyncio.Lock
+    """Held while `lister` is within a transaction."""
 
 
 def _start(path: Path, loop: asyncio.AbstractEventLoop) -> _Parts:
@@ -130,7 +130,7 @@ def _start(path: Path, loop: asyncio.AbstractEventLoop) -> _Parts:
     feed = Feed(revision)
     writer = _Writer(path, db, revision, loop, feed)
     writer.start()
-    return _Parts(feed, writer, getter, lister, ThreadPoolExecutor(1, "store-lister"))
+    return _Parts(feed, writer, getter, lister, asyncio.Lock())
 
 
 class _Commit:
@@ -200,7 +200,9 @@ class _Writer(threading.Thread):
 
     def _write(self, batch: Sequence[_Commit], *, again: bool = True) -> Sequence[tuple[Event, ...]]:
         """Write the batch, set each commit's outcome, return the events of each that changed something."""
+        self._committing = False
         try:
+            little_room = has_little_room(self._path)
             published = self._apply(batch)
         except Exception as error:  # whatever it is, those who wait must hear of it
             if not self._failing:
@@ -222,6 +224,8 @@ class _Writer(threading.Thread):
         if self._failing:
             log.warning("the store %s can be written again", self._path)
             self._failing = False
+        if little_room:
+            self._checkpoint("PASSIVE")  # while the database can still grow by what is in the log
         return published
 
     def _settle(self, error: Exception) -> bool:
@@ -233,7 +237,13 @@ class _Writer(threading.Thread):
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            mode = "RESTART" if code(error) == sqlite3.SQLITE_FULL else "TRUNCATE"
+        except sqlite3.Error as refused:
+            log.warning("the store %s can't be rolled back: %s", self._path, refused)
+            return False
+        return self._checkpoint("RESTART" if code(error) == sqlite3.SQLITE_FULL else "TRUNCATE")
+
+    def _checkpoint(self, mode: str) -> bool:
+        try:
             busy = self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]
         except sqlite3.Error as refused:
             log.debug("the store %s can't be checkpointed: %s", self._path, refused)
@@ -243,7 +253,6 @@ class _Writer(threading.Thread):
     def _apply(self, batch: Sequence[_Commit]) -> Sequence[tuple[Event, ...]]:
         """One transaction: read the revisions that matter, decide each commit after what those before it changed, write
         what each key has in the end."""
-        self._committing = False
         self._db.execute("BEGIN IMMEDIATE")
         revisions = self._revisions(
             {part.key for commit in batch for part in (*commit.guards, *commit.operations) if not isinstance(part, Put)}
@@ -296,15 +305,19 @@ def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
     return (items[start : start + _ROWS] for start in range(0, len(items), _ROWS))
 
 
-def _page(db: sqlite3.Connection, prefix: str, after: str, limit: int) -> Page:
+async def _page(db: sqlite3.Connection, prefix: str, after: str, limit: int) -> Page:
     first = max(prefix, after + "\0")  # the string right after `after`
     db.execute("BEGIN")
     try:
         revision = db.execute("SELECT revision FROM meta").fetchone()[0]
-        rows = db.execute(
+        cursor = db.execute(
             "SELECT key, value, revision FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
             (first, _end(prefix), limit + 1),
-        ).fetchall()
+        )
+        rows: list[tuple[str, bytes, int]] = []
+        while found := cursor.fetchmany(_SLICE):
+            rows += found
+            await asyncio.sleep(0)
     finally:
         db.execute("ROLLBACK")
     return Page(tuple(Entry(*row) for row in rows[:limit]), revision, len(rows) > limit)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LOG_BYTES = 16 << 20
 """The write-ahead log is cut back to this after a burst."""
+LITTLE_ROOM = 16 << 20
+"""Free bytes on the disk below which the write-ahead log is not let grow."""
 BUSY_SECONDS = 5.0
 """How long to wait for another program that holds a lock on the file."""
 
@@ -44,7 +46,8 @@ def open_file(path: Path, connections: int) -> tuple[list[sqlite3.Connection], i
             _create(path)
             opened = [undo.enter_context(closing(_connect(path))) for _ in range(connections)]
             revision = _prepare(opened[0], path)
-            path.chmod(0o600)
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).chmod(0o600)
         except (sqlite3.Error, OSError) as error:
             raise failure(error, path) from error
         undo.pop_all()
@@ -119,3 +122,10 @@ def is_full(error: Exception, path: Path) -> bool:
     except OSError as refused:
         return refused.errno in _NO_ROOM
     return False
+
+
+def has_little_room(path: Path) -> bool:
+    """Whether the disk is nearly full. Raises OSError also if the file was taken away, where SQLite would write on into
+    what nobody can open again. Costs a microsecond."""
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize < LITTLE_ROOM

@@ -39,8 +39,8 @@ def outcomes(executions: list[Execution]) -> dict[int, list[Execution]]:
 
 
 def check(world: World, name: str, edits: list[Edit], *, nodes: int = 1, late: bool = False) -> None:
-    """Every fire owed has its outcome in the history; nothing else is there. With `late`, edits were seen late: fires of the old definition
-    may then have run before the change was known."""
+    """Every fire owed has its outcome in the history; nothing else is there. With `late`, edits were seen late: fires
+    of the old definition may then have run before the change was known."""
     executions = [e for key, e in world.history.items() if key[0] == name]
     found = outcomes(executions)
     expected = set(owed(edits, world.now))

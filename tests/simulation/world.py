@@ -1,13 +1,15 @@
-"""A cluster of one leader and some nodes on a virtual clock, without I/O: the real board and plans over a store that is a dictionary.
+"""A cluster of one leader and some nodes on a virtual clock, without I/O: the real board and plans over a store that
+is a dictionary.
 
-Everything that may go wrong between a plan and its effects is drawn from one seed: the leader dies before or after its commit or before it
-acts on it, reports come late or twice, nodes lose their session, edits are seen late.
+Everything that may go wrong between a plan and its effects is drawn from one seed: the leader dies before or after
+its commit or before it acts on it, reports come late or twice, nodes lose their session, edits are seen late.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
@@ -50,7 +52,8 @@ class SimulatedNode:
 
 
 class World:
-    """`now` moves only by `advance`. `history` holds what was archived; it must agree with the oracle when all is quiet."""
+    """`now` moves only by `advance`. `history` holds what was archived; it must agree with the oracle when all is
+    quiet."""
 
     def __init__(self, seed: int, *, nodes: int = 1, faults: bool = True, start: int = 1_800_000_000) -> None:
         self.rng = random.Random(seed)
@@ -168,7 +171,8 @@ class World:
         raise AssertionError("the leader finds no rest")
 
     def step(self) -> bool:
-        """One plan, its commit and its effects; false when there was nothing to do. A fault may end the leader at any point."""
+        """One plan, its commit and its effects; false when there was nothing to do. A fault may end the leader at any
+        point."""
         if self.board is None:
             return False
         board = self.board
@@ -202,16 +206,9 @@ class World:
 
     def _commit(self, step: Step) -> None:
         store = self.store
-        for table, changes in (
-            (store.groups, step.groups),
-            (store.states, step.states),
-            (store.triggers, step.triggers),
-        ):
-            for key, record in changes.items():
-                if record is None:
-                    table.pop(key, None)
-                else:
-                    table[key] = record
+        _apply(store.groups, step.groups)
+        _apply(store.states, step.states)
+        _apply(store.triggers, step.triggers)
         store.kills -= step.kills_done
         assert step.cursor is not None
         if store.cursor is not None:
@@ -280,3 +277,15 @@ class World:
     def _report(self, ended: Ended) -> None:
         if self.board is not None and not self._chance(0.02):
             self.board.report_ended(ended)
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _apply(table: dict[K, V], changes: dict[K, V | None]) -> None:
+    for key, record in changes.items():
+        if record is None:
+            table.pop(key, None)
+        else:
+            table[key] = record

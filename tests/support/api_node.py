@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,8 @@ from dkronpy.model.member import Member
 from dkronpy.model.records import GroupRecord
 from dkronpy.store.contract import Delete, Operation, Put, Store
 from dkronpy.store.sqlite import SqliteStore
+from tests.support.memory_history import MemoryHistory
+from tests.support.memory_store import MemoryStore
 
 NODE = "node1"
 
@@ -108,13 +110,13 @@ class ApiNode:
 async def api_node(
     directory: Path,
     *,
-    store: Callable[[Store], Store] = lambda store: store,
-    history: Callable[[History], History] = lambda history: history,
+    store: Store | None = None,
+    history: History | None = None,
     **settings: Any,
 ) -> AsyncGenerator[ApiNode]:
-    """A node whose files lie in `directory`; `store` and `history` may wrap its own."""
-    kept = store(SqliteStore(directory / "store.db"))
-    ended = history(SqliteHistory(directory / "history.db"))
+    """A node with this store and history, in memory if none is given; `settings` are those of its configuration."""
+    kept = store or MemoryStore()
+    ended = history or MemoryHistory()
     await kept.open()
     await ended.open()
     keys = Keys("dkron")
@@ -152,7 +154,8 @@ async def api_node(
 
 
 async def _serve(directory: Path, port: int, jobs: int) -> None:
-    async with api_node(directory) as node:
+    store, history = SqliteStore(directory / "store.db"), SqliteHistory(directory / "history.db")
+    async with api_node(directory, store=store, history=history) as node:
         runner = web.AppRunner(node.app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()

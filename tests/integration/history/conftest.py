@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,9 +16,8 @@ from dkronpy.model.execution import Execution, OutputChunk, State
 from tests.support.memory_history import MemoryHistory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from dkronpy.history.contract import History
 
@@ -34,13 +36,15 @@ T0 = 1_700_000_000 * SECOND
 
 
 @pytest.fixture(scope="module", params=HISTORIES)
-def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Opens a new, empty history: `async with make(limit) as history`."""
-    folder, numbers = tmp_path_factory.mktemp("history"), itertools.count()
+def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+    """Opens a new, empty history: `async with make(limit) as history`.
+
+    In memory where the system has a place for that: the suite opens thousands, and is not about the disk."""
+    numbers = itertools.count()
 
     @asynccontextmanager
     async def opened(limit: int = 256_000) -> AsyncGenerator[History]:
-        place = folder / str(next(numbers))
+        place = Path(folder, str(next(numbers)))
         place.mkdir()
         history = HISTORIES[request.param](place, limit)
         await history.open()
@@ -49,7 +53,8 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         finally:
             await history.close()
 
-    return opened
+    with TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        yield opened
 
 
 @pytest.fixture

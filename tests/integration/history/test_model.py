@@ -7,7 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from dkronpy.history.contract import DayCount, Query, Retention
@@ -77,9 +78,12 @@ def chunks(draw: st.DrawFn) -> OutputChunk:
 writes = st.builds(Write, st.lists(runs | idles, max_size=6), st.lists(chunks(), max_size=3))
 deletes = st.builds(Delete, jobs, groups)
 prunes = st.builds(
-    Prune, st.integers(0, 4), st.none() | st.integers(0, 3).map(lambda days: days * DAY), st.integers(1, 8)
+    Prune, st.integers(0, 3), st.none() | st.integers(0, 3).map(lambda days: days * DAY), st.integers(1, 8)
 )
-slow_is_fine = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+of_one_job = st.builds(ran, st.just("a"), groups) | st.builds(idle, st.just("a"), groups)
+crowded = st.builds(Write, st.lists(of_one_job, min_size=1, max_size=8), st.just(()))
+slow_is_fine = settings(suppress_health_check=[HealthCheck.too_slow])
+pytestmark = pytest.mark.timeout(900)
 
 
 async def check(history: History, writes: Sequence[Write]) -> None:
@@ -137,13 +141,14 @@ async def test_concurrent_writes_are_done_in_order(make: Make, writes: Sequence[
 
 
 @slow_is_fine
-@given(st.lists(writes | deletes | prunes, max_size=25))
+@given(st.lists(crowded | prunes | deletes | writes, max_size=20))
 async def test_deletes_and_retention(make: Make, steps: Sequence[Write | Delete | Prune]) -> None:
     """Beside the twin in memory, which looks at everything each time."""
     model = MemoryHistory(output_limit=LIMIT)
     await model.open()
     async with make(LIMIT) as history:
         for step in steps:
+            note(str(step))
             for one in (history, model):
                 match step:
                     case Write(executions, chunks):

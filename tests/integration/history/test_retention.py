@@ -136,6 +136,44 @@ async def test_a_run_in_between_keeps_them_apart_for_as_long_as_it_is_kept(histo
     ]
 
 
+async def test_what_is_left_joins_when_what_was_between_goes(history: History) -> None:
+    await history.write([idle("a", T0 + n) for n in (0, 1, 3, 4, 20)] + [ran("a", T0 + 2)], [])
+    await prune(history, 1)
+    assert [(first, last) for first, last, *_ in await gists(history)] == [(20, 20), (3, 4), (2, 2), (0, 1)]
+    await history.write([ran("a", T0 + 30)], [])
+    await prune(history, 1)
+    assert await gists(history) == [
+        (30, 30, 1, "", "success"),
+        (20, 20, 1, "overlap", "skipped"),
+        (0, 4, 4, "overlap", "skipped"),
+    ]
+
+
+async def test_what_is_left_joins_when_another_reason_between_gets_too_old(history: History) -> None:
+    paused = msgspec.structs.replace(idle("a", T0 + 1, "paused"), decided=T0 - DAY)
+    await history.write([idle("a", T0), paused, idle("a", T0 + 2), idle("a", T0 + 3)], [])
+    await prune(history, 1)
+    assert [(first, last) for first, last, *_ in await gists(history)] == [(3, 3), (2, 2), (1, 1), (0, 0)]
+    await prune(history, 1, age=DAY + 1)
+    assert [(first, last) for first, last, *_ in await gists(history)] == [(3, 3), (0, 2)]
+
+
+async def test_what_gets_the_reason_of_its_neighbours_joins_them(history: History) -> None:
+    await history.write([idle("a", T0), idle("a", T0 + 1, "paused"), idle("a", T0 + 2), idle("a", T0 + 3)], [])
+    await prune(history, 1)
+    await history.write([idle("a", T0 + 1)], [])
+    assert await gists(history) == [(3, 3, 1, "overlap", "skipped"), (0, 2, 3, "overlap", "skipped")]
+
+
+async def test_deleting_what_became_one_record_leaves_the_others_counted(history: History) -> None:
+    await history.write([idle("a", T0 + n) for n in range(10)], [])
+    await prune(history, 4)
+    assert await history.delete("a", until=T0 + 5) == 1
+    await history.write([idle("a", T0 + n) for n in range(10, 14)], [])
+    await prune(history, 4)
+    assert await kept(history, "a") == [13, 12, 11, 10, 6]
+
+
 async def test_records_of_several_fires_join_too(history: History) -> None:
     await history.write([summary(0, 50, 40), summary(60, 70, 3), idle("a", T0 + 80), idle("a", T0 + 90)], [])
     await prune(history, 1)
@@ -147,8 +185,10 @@ async def test_what_became_one_record_is_not_recorded_again(history: History) ->
     await history.write(fires, [])
     await prune(history, 2)
     before = await gists(history)
+    for fire in fires:
+        await history.write([fire], [])
+        assert await gists(history) == before
     await history.write(fires, [])
-    assert await gists(history) == before
     await prune(history, 2)
     assert await gists(history) == before
 

@@ -64,6 +64,18 @@ async def test_all_is_there_after_opening_again(path: Path) -> None:
         assert (await history.stats(1, today="2023-11-14"))[0].success == 1
 
 
+async def test_what_is_no_longer_kept_takes_no_room(path: Path) -> None:
+    run = ran("a", T0)
+    async with opened(path, output_limit=10_000) as history:
+        for n in range(1000):
+            await history.write([], [piece(run, n * 500, bytes(500))])
+        (pieces, size) = await history._database.read(
+            lambda connection: connection.execute("SELECT count(*), sum(length(data)) FROM output").fetchone()
+        )
+        assert pieces <= 2
+        assert size <= 10_000 + 16_384
+
+
 async def test_a_smaller_output_limit_holds_at_once(path: Path) -> None:
     run = ran("a", T0)
     async with opened(path) as history:
@@ -252,13 +264,18 @@ async def test_a_full_disk(small_disk: Path) -> None:
             run = ran("a", T0 + number)
             await history.write([run], [piece(run, 0, bytes(20_000))])
 
-        written = 0
-        with pytest.raises(HistoryFull, match="free some space"):
-            for written in range(1000):  # noqa: B007 -- how far it comes
-                await write(written)
+        async def until_full() -> int:
+            for number in range(1000):
+                try:
+                    await write(number)
+                except HistoryFull:
+                    return number
+            raise AssertionError("there was room for everything")
+
+        written = await until_full()
         assert written > 10
         assert await history.count(Query()) == written
-        with pytest.raises(HistoryFull):
+        with pytest.raises(HistoryFull, match="free some space"):
             await write(written)
         resized = await asyncio.create_subprocess_exec("mount", "-o", "remount,size=8m", str(small_disk))
         assert await resized.wait() == 0

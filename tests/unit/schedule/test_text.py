@@ -114,14 +114,15 @@ def test_manually_never_fires():
     assert schedule.count(0, 10**20) == 0
 
 
-def test_nothing_fires_beyond_the_calendar():
-    end = ns("9999-12-31T23:59:59+00:00")
+def test_nothing_fires_beyond_64_bits():
+    end = ns("2262-04-11T23:47:16+00:00")
     for text in ("* * * * *", "0 0 * * *", "@every 1s", "0 0 29 2 *"):
         schedule = parse(text, "Europe/Berlin")
         assert schedule.next(end) is None
         assert schedule.next(10**30) is None
-        last = schedule.next(ns("9990-01-01T00:00:00+00:00"))
+        last = schedule.next(ns("2256-01-01T00:00:00+00:00"))
         assert last is not None
+        assert last < 2**63
         assert schedule.count(end, 10**30) == 0
 
 
@@ -146,12 +147,11 @@ def test_nothing_fires_beyond_the_calendar():
         ("@every 0s", "at least one"),
         ("@every -1h", "negative"),
         ("@at", "2026-12-24T18:00:00Z"),
-        ("@at tomorrow", "with its offset"),
-        ("@at 2027-01-01T00:00:00", "with its offset"),
+        ("@at tomorrow", "2026-12-24T18:00:00Z"),
+        ("@at 2027-01-01T00:00:00", "add Z for UTC"),
         ("@at 2027-02-30T00:00:00Z", "day is out of range"),
-        ("@at 2027-01-01T00:00:60Z", "second must be in 0..59"),
-        ("@at 2027-01-01T00:00:00+24:00", "offset is out of range"),
         ("@at 1969-12-31T23:59:59Z", "1970"),
+        ("@at 2263-01-01T00:00:00Z", "2262"),
         ("@after 2027-01-01T00:00:00Z", "@after takes a time and how late"),
         ("@after 2027-01-01T00:00:00Z <P", "ISO 8601"),
         ("@after 2027-01-01T00:00:00Z <P1M", "ISO 8601"),

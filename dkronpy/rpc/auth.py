@@ -1,0 +1,73 @@
+"""Who is at the other end of a lane: a mutual challenge over keys derived from the cluster key, and sealed frames
+after it.
+
+Each side sends a nonce; each proves that it knows the key by an HMAC over the whole greeting (kind of lane, names,
+versions, both nonces), with a label of its own so that neither proof can be sent back. From the same greeting come
+two AES-GCM keys, one a direction; frames are numbered by their nonce, so that none can be left out, repeated or
+changed. Without a cluster key (loopback only, or `--allow-unencrypted`) the same messages are exchanged with an empty
+key, and frames are not sealed.
+
+HKDF is RFC 5869, AES-GCM NIST SP 800-38D.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+NONCE_BYTES = 32
+
+
+class Unauthenticated(Exception):
+    """The peer does not know the cluster key, or a frame was tampered with."""
+
+
+class Secret:
+    """What both ends of a lane derive from the cluster key and the transcript of their greeting."""
+
+    def __init__(self, key: bytes | None, transcript: bytes) -> None:
+        self._root = hmac.digest(b"dkronpy rpc 1", key or b"", hashlib.sha256)
+        self._transcript = transcript
+        self.sealed = key is not None
+
+    def proof(self, side: str) -> bytes:
+        """What the `client` or the `server` shows to prove that it knows the key."""
+        return self._derive(f"proof {side}")
+
+    def check(self, side: str, proof: bytes) -> None:
+        """Raise Unauthenticated unless this is the proof of that side."""
+        if not hmac.compare_digest(self.proof(side), proof):
+            raise Unauthenticated("the peer does not know this cluster's key: give every node the same --encrypt")
+
+    def seal(self, side: str) -> Seal | None:
+        """The seal of the frames that this side sends; None when frames are not sealed."""
+        return Seal(self._derive(f"frames {side}")) if self.sealed else None
+
+    def _derive(self, label: str) -> bytes:
+        return hmac.digest(self._root, label.encode() + b"\0" + self._transcript, hashlib.sha256)
+
+
+class Seal:
+    """One direction's frames, in order."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+        self._count = 0
+
+    def close(self, frame: bytes) -> bytes:
+        """Encrypt the next frame."""
+        return self._cipher.encrypt(self._next(), frame, None)
+
+    def open(self, sealed: bytes) -> bytes:
+        """Decrypt the next frame. Raises Unauthenticated if it is not the one its sender sent next."""
+        try:
+            return self._cipher.decrypt(self._next(), sealed, None)
+        except InvalidTag:
+            raise Unauthenticated("a frame was changed, repeated or left out on its way") from None
+
+    def _next(self) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(12, "big")

@@ -1,0 +1,459 @@
+"""What each command asks of the server, and the exit code it ends with."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
+from typing import Any
+
+import pytest
+
+from dkronpy import __version__
+from dkronpy.cli import tail
+from dkronpy.cli.jobs import succeeded
+from tests.support.fake_api import Answer, FakeServer, Request, make_execution, make_job, problem
+from tests.unit.cli.conftest import Dkron
+from tests.unit.cli.test_client import sse
+
+
+def test_version_is_dkrons_two_lines(dkron: Dkron) -> None:
+    result = dkron("version")
+    assert result.out == f"Dkron {__version__}\nAgent Protocol: 5 (Understands back to: 2)\n"
+    assert json.loads(dkron("version", "--format", "json").out)["version"] == __version__
+
+
+def test_keygen_prints_a_bare_new_key(dkron: Dkron) -> None:
+    keys = {dkron("keygen").out for _ in range(5)}
+    assert len(keys) == 5
+    assert all(len(base64.b64decode(key, validate=False)) == 16 and key.count("\n") == 1 for key in keys)
+
+
+def commands(*path: str) -> list[str]:
+    """Names of the commands that a help lists."""
+    text = subprocess.run(
+        [sys.executable, "-P", "-m", "dkronpy", *path, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    listed = text[text.index("\ncommands:\n") :].splitlines()[3:]
+    return [line.split()[0] for line in listed if line.startswith("    ") and line[4:5].strip()]
+
+
+def test_every_command_has_help(dkron: Dkron) -> None:
+    assert {"agent", "job", "execution", "members", "leave", "keygen", "version"} <= set(commands())
+    every = [
+        *((name,) for name in commands()),
+        *(("job", name) for name in commands("job")),
+        *(("execution", name) for name in commands("execution")),
+    ]
+    assert len(every) > 20
+    for path in every:
+        result = dkron(*path, "--help")
+        assert (result.code, result.err) == (0, "")
+        assert result.out.startswith(f"usage: dkron {' '.join(path)}")
+        assert all(len(line) <= 120 for line in result.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        (
+            problem(400, "the job is wrong", schedule="must be one"),
+            1,
+            "dkron: the job is wrong\n  schedule: must be one\n",
+        ),
+        (problem(401, "a token is needed"), 1, "DKRON_API_TOKEN"),
+        (problem(403, "this token may only read"), 1, "DKRON_API_TOKEN"),
+        (problem(404, "there is no job 'a'"), 3, "dkron: there is no job 'a'\n"),
+        (problem(409, "it has dependents"), 1, "dkron: it has dependents\n"),
+        (problem(500, "the node failed"), 1, "dkron: the node failed\n"),
+        (problem(503, "there is no leader"), 4, "dkron: there is no leader\n"),
+        (Answer(b"", 502), 4, "dkron: 502 Bad Gateway\n"),
+        (Answer(b"<html>"), 4, "did not answer with JSON"),
+        (problem(400, "evil \x1b]0;x\x07"), 1, "evil \\x1b]0;x\\x07"),
+    ],
+)
+def test_exit_codes(dkron: Dkron, server: FakeServer, answer: Answer, code: int, said: str) -> None:
+    server.on("DELETE", "/v1/jobs/a", answer)
+    result = dkron("job", "delete", "a")
+
+    assert result.code == code
+    assert said in result.err
+    assert "\x1b" not in result.err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (),
+        ("job",),
+        ("nope",),
+        ("job", "show"),
+        ("job", "list", "--format", "xml"),
+        ("job", "list", "--api", "nonsense"),
+        ("job", "run", "a", "--env", "B"),
+        ("job", "run", "a", "--wai"),
+        ("job", "explain", "a", "--at", "yesterday"),
+        ("job", "next", "a", "--count", "-1"),
+        ("execution", "list", "--status", "broken"),
+        ("agent", "--no-such-flag"),
+    ],
+)
+def test_wrong_usage_is_2_and_asks_nothing(dkron: Dkron, server: FakeServer, argv: tuple[str, ...]) -> None:
+    result = dkron(*argv)
+    assert (result.code, result.out, server.requests) == (2, "", [])
+    assert result.err
+
+
+def test_no_server_is_4(dkron: Dkron) -> None:
+    result = dkron("job", "list", "--api", "http://127.0.0.1:1")
+    assert result.code == 4
+    assert "Connection refused\n  Is the server running? --api or DKRON_API_URL says where it is.\n" in result.err
+
+
+def test_options_stand_before_or_after_the_command(
+    dkron: Dkron, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.on("GET", "/v1/members", [])
+    server.on("GET", "/health", {})
+    monkeypatch.setenv("DKRON_API_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("DKRON_API_TOKEN", "secret")
+
+    for argv in (
+        ("--api", server.url, "--format", "json", "members"),
+        ("members", "--api", server.url, "--format=json"),
+    ):
+        assert dkron(*argv).out == "[]\n"
+    assert dkron("--api", "http://127.0.0.1:1", "members", "--api", server.url).code == 0  # the later one counts
+    assert {request.headers["Authorization"] for request in server.requests} == {"Bearer secret"}
+
+
+def test_a_closed_pipe_and_a_full_disk(server: FakeServer) -> None:
+    server.on("GET", "/v1/jobs", [make_job(f"job{number}") for number in range(5000)])
+    environ = {**os.environ, "DKRON_API_URL": server.url}
+    command = [sys.executable, "-P", "-m", "dkronpy", "job", "list"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, env=environ, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (1, b"dkron: cannot write the output: No space left on device\n")
+
+
+def test_filters_of_the_job_list(dkron: Dkron, server: FakeServer) -> None:
+    server.on("GET", "/v1/jobs", [])
+    dkron(
+        *(
+            "job",
+            "list",
+            "-q",
+            "db",
+            "--status",
+            "failed",
+            "--disabled",
+            "true",
+            "--tag",
+            "role=web:1",
+            "--tag",
+            "dc=eu",
+        ),
+        *("--metadata", "team=a=b", "--sort", "next", "--reverse"),
+    )
+    assert server.requests[0].query == {
+        "q": "db",
+        "status": "failed",
+        "disabled": "true",
+        "tags[role]": "web:1",
+        "tags[dc]": "eu",
+        "metadata[team]": "a=b",
+        "_sort": "next",
+        "_order": "DESC",
+    }
+
+
+def test_filters_of_the_execution_list(dkron: Dkron, server: FakeServer) -> None:
+    server.on("GET", "/v1/jobs/a/executions", [])
+    dkron(
+        *("execution", "list", "--job", "a", "--status", "failed,lost", "--node", "n1", "--group", "5", "--limit", "7"),
+        *("--since", "2h", "--until", "2026-11-21T11:00:00Z", "--format", "json"),
+    )
+    query = server.requests[0].query
+    since = datetime.fromisoformat(query.pop("since"))
+    assert timedelta(0) <= datetime.now(UTC) - since - timedelta(hours=2) < timedelta(minutes=1)
+    assert query == {"status": "failed,lost", "node": "n1", "group": "5", "limit": "7", "until": "2026-11-21T11:00:00Z"}
+
+
+def test_deleting_stops_at_what_is_not_there(dkron: Dkron, server: FakeServer) -> None:
+    server.on("DELETE", "/v1/jobs/a", make_job("a"))
+    result = dkron("job", "delete", "a", "b", "c")
+    assert (result.code, result.out) == (3, "a is deleted.\n")
+    assert [request.path for request in server.requests] == ["/v1/jobs/a", "/v1/jobs/b"]
+
+
+def test_toggle_says_how_it_is_now(dkron: Dkron, server: FakeServer) -> None:
+    server.on("POST", "/v1/jobs/a/toggle", make_job("a", disabled=True))
+    assert dkron("job", "toggle", "a").out == "a is disabled.\n"
+
+
+# job run
+
+
+def run_server(server: FakeServer, *looks: Any) -> None:
+    """Answers a run of the job a as group 5; each look at its executions finds the next of `looks`, then the last."""
+    answers = chain(looks[:-1], repeat(looks[-1]))
+    server.on("POST", "/v1/jobs/a/run", {**make_job("a"), "run": {"group": 5}})
+    server.on("GET", "/v1/jobs/a/executions", lambda _: next(answers))
+
+
+def test_run_without_waiting(dkron: Dkron, server: FakeServer) -> None:
+    run_server(server, [])
+    result = dkron("job", "run", "a", "--env", "A=1", "--env", "B=x=y")
+
+    assert (result.code, result.out) == (0, "a is to run as group 5.\n")
+    assert [request.body for request in server.requests] == [{"env": {"A": "1", "B": "x=y"}}]
+
+
+def test_run_waits_for_the_last_retry(dkron: Dkron, server: FakeServer) -> None:
+    failed = make_execution("a", 5, state="failed", exit_code=1)
+    run_server(
+        server,
+        [],
+        [make_execution("a", 5, state="running", finished_at=None, exit_code=None)],
+        [failed, make_execution("a", 5, attempt=2, state="queued", started_at=None, finished_at=None, exit_code=None)],
+        problem(503, "the store can't be reached"),
+        [failed, make_execution("a", 5, attempt=2)],
+    )
+    result = dkron("job", "run", "a", "--wait", "--format", "json")
+
+    assert result.code == 0
+    assert [execution["state"] for execution in json.loads(result.out)] == ["failed", "success"]
+    assert server.requests[-1].query["group"] == "5"
+
+
+@pytest.mark.parametrize("state", ["failed", "timed_out", "killed", "lost", "skipped"])
+def test_a_run_without_success_is_5(dkron: Dkron, server: FakeServer, state: str) -> None:
+    attempt = 0 if state == "skipped" else 1
+    run_server(server, [make_execution("a", 5, state=state, attempt=attempt, reason="overlap" if not attempt else "")])
+    result = dkron("job", "run", "a", "--wait")
+
+    assert result.code == 5
+    assert state in result.out
+
+
+def test_waiting_ends_when_the_server_stays_away(
+    dkron: Dkron, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "PATIENCE", 0.0)
+    run_server(server, problem(503, "there is no leader"))
+    assert dkron("job", "run", "a", "--wait").code == 4
+
+
+def group(*runs: tuple[int, str, str]) -> list[Any]:
+    return [make_execution("a", 5, attempt=attempt, node_name=node, state=state) for attempt, node, state in runs]
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([(1, "n1", "success"), (1, "n2", "success")], True),
+        ([(1, "n1", "success"), (1, "n2", "failed")], False),
+        ([(1, "n1", "failed"), (2, "n1", "success")], True),
+        ([(1, "n1", "failed"), (2, "n2", "success")], True),
+        ([(1, "n1", "failed"), (2, "n2", "failed")], False),
+        ([(1, "n1", "failed"), (1, "n2", "success"), (2, "n2", "success")], True),
+        ([(1, "n1", "failed"), (1, "n2", "failed"), (2, "n1", "success")], False),
+        ([(0, "", "skipped")], False),
+    ],
+)
+def test_a_group_succeeds_when_every_chain_of_attempts_does(runs: list[tuple[int, str, str]], expected: bool) -> None:
+    assert succeeded(group(*runs)) is expected
+
+
+# output
+
+OUTPUT = "/v1/jobs/a/executions/5-1-n1/output"
+
+
+def test_output_is_byte_for_byte(server: FakeServer) -> None:
+    server.on("GET", OUTPUT, Answer(b"\xff\x00\x1b[1m\r\n", headers={"X-Output-Start": "100"}))
+    environ = {**os.environ, "DKRON_API_URL": server.url}
+    command = [sys.executable, "-P", "-m", "dkronpy", "execution", "output", "a", "5-1-n1"]
+    ended = subprocess.run(command, env=environ, capture_output=True, check=True)
+
+    assert ended.stdout == b"\xff\x00\x1b[1m\r\n"
+    assert ended.stderr == b"dkron: bytes 0 to 100 of the output are no longer kept\n"
+
+
+def test_following_goes_on_where_it_broke_off(
+    dkron: Dkron, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "_AGAIN", 0.0)
+    parts = iter(
+        [
+            Answer(sse(("output", '{"offset": 0, "data": "ä"}', "2"))),
+            problem(503, "the node is stopping"),
+            Answer(sse(("output", '{"offset": 9, "data": "b\\n"}', "11"), ("end", "null", "11"))),
+        ]
+    )
+    server.on("GET", OUTPUT, lambda _: next(parts))
+    result = dkron("execution", "output", "a", "5-1-n1", "--follow")
+
+    assert (result.code, result.out) == (0, "äb\n")
+    assert "bytes 2 to 9" in result.err
+    assert [request.query["offset"] for request in server.requests] == ["0", "2", "2"]
+
+
+def test_tail_follows_the_newest_run(dkron: Dkron, server: FakeServer) -> None:
+    server.on(
+        "GET",
+        "/v1/jobs/a/executions",
+        [make_execution("a", 9, attempt=0, node_name="", state="skipped"), make_execution("a", 5)],
+    )
+    server.on("GET", OUTPUT, Answer(sse(("output", '{"offset": 0, "data": "x\\n"}', "2"), ("end", "null", "2"))))
+    result = dkron("execution", "tail", "a")
+
+    assert (result.code, result.out) == (0, "x\n")
+    assert result.err == "dkron: a 5-1-n1 on n1\n"
+
+
+def test_tail_of_a_job_that_never_ran_is_3(dkron: Dkron, server: FakeServer) -> None:
+    server.on("GET", "/v1/jobs/a/executions", [])
+    assert dkron("execution", "tail", "a").code == 3
+
+
+def test_tail_of_all_that_runs(dkron: Dkron, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "_LOOK", 0.0)
+    written = {"a": b"one\ntw", "b": b"x"}
+    looks = iter([[make_execution("a", 5)], [make_execution("a", 5), make_execution("b", 6)], [], None])
+
+    def busy(_: Request) -> Any:
+        found = next(looks)
+        if found is None:
+            raise KeyboardInterrupt
+        if len(found) == 2:
+            written["a"] += b"o\nrest"
+        return found
+
+    def output(request: Request) -> Answer:
+        offset = int(request.query["offset"])
+        return Answer(written[request.path.split("/")[3]][offset:], headers={"X-Output-Start": str(offset)})
+
+    server.on("GET", OUTPUT, output)
+    server.on("GET", "/v1/jobs/b/executions/6-1-n1/output", output)
+    server.on("GET", "/v1/busy", busy)
+    monkeypatch.setattr("dkronpy.client.Client.busy", lambda _: busy(None))  # pyright: ignore[reportArgumentType]
+    result = dkron("execution", "tail")
+
+    assert result.code == 130
+    assert result.out == "a n1 | one\na n1 | two\na n1 | rest\nb n1 | x\n"
+
+
+def test_kill(dkron: Dkron, server: FakeServer) -> None:
+    server.on("POST", "/v1/jobs/a/executions/5-1-n1/kill", make_execution("a", 5, state="running"))
+    assert dkron("execution", "kill", "a", "5-1-n1").out == "5-1-n1 is to end.\n"
+
+
+# cluster
+
+
+def member(name: str, **tags: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "Name": name,
+        "Addr": "127.0.0.1",
+        "Port": 8946,
+        "Status": 1,
+        "statusText": "alive",
+        "Tags": {"dkron_server": "true", **tags},
+    }
+
+
+def test_status_tells_in_its_exit_code(dkron: Dkron, server: FakeServer) -> None:
+    server.on("GET", "/v1/pause", {"paused": False})
+    for health, code in (
+        (Answer({"status": "healthy", "leader_name": "n1"}), 0),
+        (Answer({"status": "unhealthy", "leader_name": "n1", "issues": ["the disk is full"]}, 503), 1),
+        (Answer({"status": "healthy", "leader_name": None}), 4),
+    ):
+        server.on("GET", "/health", health)
+        assert dkron("status").code == code
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "[::]"])
+def test_leave_of_another_member(dkron: Dkron, server: FakeServer, host: str) -> None:
+    port = server.url.rpartition(":")[2]
+    server.on("GET", "/v1/members", [member("n1"), member("n2", http_addr=f"{host}:{port}")])
+    server.on("GET", "/v1", {"agent": {"name": "n2"}})
+    server.on("POST", "/v1/leave", [])
+
+    assert dkron("leave", "--node", "n2").code == 0
+    assert len(server.seen("POST")) == 1
+
+
+def test_leave_never_reaches_another_node_than_the_one_named(dkron: Dkron, server: FakeServer) -> None:
+    members = [
+        member("n2", http_addr=server.url.removeprefix("http://")),
+        member("n3"),
+        member("n4", http_addr="x:1", dkron_server="false"),
+    ]
+    server.on("GET", "/v1/members", members)
+    server.on("GET", "/v1", {"agent": {"name": "n1"}})
+    server.on("POST", "/v1/leave", [])
+
+    wrong, unknown, without, agent_only = (dkron("leave", "--node", name) for name in ("n2", "n9", "n3", "n4"))
+    assert (wrong.code, unknown.code, without.code, agent_only.code) == (1, 3, 1, 1)
+    assert "is n1; name the right one with --api" in wrong.err
+    assert "there are: n2, n3, n4" in unknown.err
+    assert server.seen("POST") == []
+
+
+def test_leave_pause_and_unpause(dkron: Dkron, server: FakeServer) -> None:
+    server.on("POST", "/v1/leave", [])
+    server.on("POST", "/v1/pause", {"paused": True})
+    server.on("POST", "/v1/unpause", {"paused": False})
+
+    assert dkron("leave").code == 0
+    assert dkron("pause", "new disks").code == 0
+    assert dkron("unpause").code == 0
+    assert [request.body for request in server.requests] == [None, {"reason": "new disks"}, None]
+
+
+# agent
+
+
+def test_the_agent_gets_its_arguments_untouched(dkron: Dkron, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dkronpy.agent
+
+    seen: list[Any] = []
+    monkeypatch.setattr(dkronpy.agent, "run", lambda loaded, *, reload: seen.append((loaded, reload())) or 7)
+    result = dkron(
+        "agent",
+        "--server",
+        "--tag",
+        "a=b",
+        "--node-name=n7",
+        "-log-level",
+        "debug",
+        "--http-addr",
+        ":0",
+        "--allow-unauthenticated",
+    )
+
+    assert result.code == 7
+    loaded, again = seen[0]
+    assert (loaded.settings.node_name, loaded.settings.server, loaded.settings.tags) == ("n7", True, {"a": "b"})
+    assert again == loaded
+
+
+def test_a_bad_configuration_is_2_with_every_problem(dkron: Dkron) -> None:
+    result = dkron("agent", "--bind-addr", "nonsense:x", "--log-level", "loud")
+    assert result.code == 2
+    assert "bind-addr" in result.err
+    assert "log-level" in result.err
