@@ -71,8 +71,8 @@ async def through_runner(spool: Path, runs: int, concurrent: int) -> tuple[float
         refused = await client.start(specs)
         assert not refused, refused
         if len(unacknowledged) >= BATCH:
-            await client.ack(unacknowledged[:])
-            unacknowledged.clear()
+            done, unacknowledged[:] = unacknowledged[:], []
+            await client.ack(done)
     for _ in range(concurrent):
         await free.acquire()
     rate = runs / (time.perf_counter() - begun)

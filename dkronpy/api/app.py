@@ -16,6 +16,7 @@ from dkronpy.api.errors import EXPECTED, Problem, problem
 from dkronpy.api.events import Events
 from dkronpy.api.executions import ExecutionRoutes
 from dkronpy.api.explain import ExplainRoutes
+from dkronpy.api.exposition import MetricsRoutes
 from dkronpy.api.jobs import JobRoutes
 from dkronpy.api.ledger import Ledger
 from dkronpy.api.output import OutputRoutes
@@ -52,6 +53,7 @@ def build(services: Services) -> web.Application:
         ClusterRoutes(context),
         Events(services.mirror, views, streams),
         DocumentRoutes(),
+        MetricsRoutes(services.metrics),
     ):
         app.add_routes(resource.routes())
 

@@ -1,11 +1,10 @@
-"""The node and its cluster: health, index, leader, members, leaving, the pause, metrics."""
+"""The node and its cluster: health, index, leader, members, leaving, the pause."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from dkronpy import __version__
 from dkronpy.api.answers import answer
@@ -30,7 +29,6 @@ class ClusterRoutes:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/health", self.health),
-            web.get("/metrics", self.metrics),
             web.get("/", self.index),
             web.get("/v1", self.index),
             web.get("/v1/", self.index),
@@ -131,9 +129,6 @@ class ClusterRoutes:
 
     async def unpause(self, request: web.Request) -> web.Response:
         return answer(request, pause_shape(await self._services.jobs.unpause()))
-
-    async def metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._services.metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def pause_shape(pause: Pause | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from dkronpy.api.context import Context
 from dkronpy.api.definitions import checked_job, merged, name_in
 from dkronpy.api.errors import invalid
 from dkronpy.api.requests import by, etag, expected_revision, integer, json_body, json_object, present, switch
+from dkronpy.api.views import unhurried
 from dkronpy.catalog.jobs import Written
 from dkronpy.catalog.mirror import Held
 from dkronpy.model.job import Job, JobState, JobStatus
@@ -60,12 +62,11 @@ class JobRoutes:
         if "?" not in request.raw_path:
             body = await self._views.all()
             return answer_bytes(request, body, headers={"X-Total-Count": str(len(self._mirror.jobs))})
-        names = self._selected(request)
-        self._sort(request, names)
+        found = await self._sorted(request, self._selected(request))
         start = integer(request, "_start", 0)
-        end = integer(request, "_end", len(names))
-        body = await self._views.array(names[start:end])
-        return answer_bytes(request, body, headers={"X-Total-Count": str(len(names))})
+        end = integer(request, "_end", len(found))
+        body = await self._views.array(found[start:end])
+        return answer_bytes(request, body, headers={"X-Total-Count": str(len(found))})
 
     async def create(self, request: web.Request) -> web.Response:
         data = await json_body(request)
@@ -131,8 +132,8 @@ class JobRoutes:
         headers = {"Location": f"/v1/jobs/{quote(held.value.name)}", "ETag": etag(held.revision)}
         return answer_bytes(request, body, status=status, headers=headers)
 
-    def _selected(self, request: web.Request) -> list[str]:
-        """Names of the jobs that pass every filter of the query, sorted."""
+    def _selected(self, request: web.Request) -> list[Held[Job]]:
+        """The jobs that pass every filter of the query, by name."""
         query = request.query
         tests: list[Callable[[Held[Job]], bool]] = []
         if wanted := query.get("q", "").casefold():
@@ -147,12 +148,9 @@ class JobRoutes:
         for parameter, value in query.items():
             if (entry := _ENTRY.fullmatch(parameter)) is not None:
                 tests.append(_has_entry(entry[1], entry[2], value))
-        if not tests:
-            return [*self._views.names()]
-        jobs = self._mirror.jobs
-        return [name for name in self._views.names() if all(test(jobs[name]) for test in tests)]
+        return [held for held in self._views.jobs() if all(test(held) for test in tests)]
 
-    def _sort(self, request: web.Request, names: list[str]) -> None:
+    async def _sorted(self, request: web.Request, found: list[Held[Job]]) -> list[Held[Job]]:
         sort = request.query.get("_sort", "") or "name"
         order = request.query.get("_order", "").upper() or "ASC"
         key = self._sort_keys().get(sort)
@@ -160,9 +158,11 @@ class JobRoutes:
             raise invalid(("_sort", f"must be one of {', '.join(self._sort_keys())}, not {sort[:40]!r}"))
         if order not in ("ASC", "DESC"):
             raise invalid(("_order", f"must be ASC or DESC, not {order[:40]!r}"))
-        jobs = self._mirror.jobs
-        if sort not in ("id", "name") or order == "DESC":
-            names.sort(key=lambda name: key(jobs[name]), reverse=order == "DESC")
+        if sort in ("id", "name"):
+            return found if order == "ASC" else found[::-1]
+        keys = [key(held) async for held in unhurried(found)]
+        pairs = sorted(zip(keys, found, strict=True), key=itemgetter(0), reverse=order == "DESC")
+        return [held for _, held in pairs]
 
     def _sort_keys(self) -> dict[str, Callable[[Held[Job]], Any]]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from dkronpy.history.contract import Output
 from dkronpy.model.duration import format_duration
 from dkronpy.model.execution import Execution, State
-from dkronpy.model.job import Job, JobState
+from dkronpy.model.job import Catchup, Job, JobState, Retry
 from dkronpy.model.member import Member
 from dkronpy.model.times import rfc3339
 
@@ -91,14 +92,22 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         ephemeral=job.ephemeral,
         starts_at=time_or_null(job.starts_at),
         expires_at=time_or_null(job.expires_at),
-        retry=RetryShape(
-            format_duration(job.retry.initial), job.retry.factor, format_duration(job.retry.maximum), job.retry.on.value
-        ),
-        catchup=CatchupShape(format_duration(job.catchup.window), job.catchup.policy.value),
+        retry=_retry_shape(job.retry),
+        catchup=_catchup_shape(job.catchup),
         created_at=time_or_null(job.created),
         updated_at=time_or_null(job.since),
         running=running,
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _retry_shape(retry: Retry) -> RetryShape:
+    return RetryShape(format_duration(retry.initial), retry.factor, format_duration(retry.maximum), retry.on.value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _catchup_shape(catchup: Catchup) -> CatchupShape:
+    return CatchupShape(format_duration(catchup.window), catchup.policy.value)
 
 
 class ExecutionShape(msgspec.Struct, frozen=True, gc=False):

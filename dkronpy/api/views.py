@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 MAX_KEPT: Final = 20_000
 """Jobs whose JSON is kept."""
 _SLICE: Final = 500
-"""Jobs encoded before other tasks get a turn."""
+"""Jobs that are looked at before other tasks get a turn."""
 _NEVER: Final = 1 << 63
 
 
@@ -81,36 +81,27 @@ class JobViews:
             self._advance(view, held.value, now)
         return view.next
 
-    def names(self) -> Sequence[str]:
-        """Every job's name, sorted."""
+    def jobs(self) -> list[Held[Job]]:
+        """Every job, by name."""
         if self._names is None:
             self._names = sorted(self._mirror.jobs)
-        return self._names
+        jobs = self._mirror.jobs
+        return [jobs[name] for name in self._names]
 
-    async def array(self, names: Iterable[str]) -> bytes:
-        """A JSON array of the named jobs; those that are gone meanwhile are left out."""
-        return b"[" + b",".join(await self._bodies(names)) + b"]"
+    async def array(self, jobs: Iterable[Held[Job]]) -> bytes:
+        """A JSON array of the jobs."""
+        return b"[" + b",".join([self.body(held) async for held in unhurried(jobs)]) + b"]"
 
     async def all(self) -> bytes:
         """A JSON array of all jobs, by name."""
         if self._all is not None and self._now() < self._all_until:
             return self._all
         version = self._version
-        body = await self.array(self.names())
+        body = await self.array(self.jobs())
         if version == self._version and len(self._mirror.jobs) <= MAX_KEPT:
             self._all = body
             self._all_until = min((view.until for view in self._views.values()), default=_NEVER)
         return body
-
-    async def _bodies(self, names: Iterable[str]) -> list[bytes]:
-        bodies: list[bytes] = []
-        jobs = self._mirror.jobs
-        for index, name in enumerate(names, 1):
-            if (held := jobs.get(name)) is not None:
-                bodies.append(self.body(held))
-            if index % _SLICE == 0:
-                await asyncio.sleep(0)
-        return bodies
 
     def _view(self, held: Held[Job]) -> _View:
         job = held.value
@@ -150,6 +141,14 @@ class JobViews:
         view = self._views.get(name)
         if view is not None:
             view.body = None
+
+
+async def unhurried(jobs: Iterable[Held[Job]]) -> AsyncIterator[Held[Job]]:
+    """The jobs, with turns for other tasks in between."""
+    for index, held in enumerate(jobs, 1):
+        yield held
+        if index % _SLICE == 0:
+            await asyncio.sleep(0)
 
 
 def _schedule(job: Job) -> Schedule | None:

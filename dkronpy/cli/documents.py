@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import yaml
 
@@ -50,10 +50,11 @@ def read_documents(text: str, source: str) -> list[Document]:
         raise ValueError(f"{source}: not YAML: {error}") from error
 
 
-def write_yaml(data: object, stream: IO[str]) -> None:
+def to_yaml(data: object) -> str:
     """One YAML document: keys in their order, texts of several lines as blocks."""
-    yaml.dump(
-        data, stream, _BlockDumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**31 - 1
+    dump = cast("Callable[..., str]", cast("Any", yaml).dump)
+    return dump(
+        data, None, _BlockDumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=2**31 - 1
     )
 
 

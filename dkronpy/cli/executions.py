@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Final
 
@@ -48,7 +47,7 @@ def add_commands(commands: Subcommands) -> None:
         type=when,
         help="only due from then on: RFC 3339, local time, or 2h for two hours ago",
     )
-    listing.add_argument("--until", metavar="TIME", type=when, help="only due before then")
+    listing.add_argument("--until", metavar="TIME", type=when, help="only due up to then")
     listing.add_argument("--limit", metavar="N", type=count, default=100, help="at most so many; 0: all (default: 100)")
 
     for name, run, about in (
@@ -169,7 +168,7 @@ def print_output(context: Context, arguments: Namespace) -> Exit:
     end = 0
     for chunk in context.client.output(arguments.job, arguments.id):
         note_gap(context, end, chunk.offset)
-        sys.stdout.buffer.write(chunk.data)
+        context.output.write_bytes(chunk.data)
         end = chunk.offset + len(chunk.data)
     return Exit.OK
 

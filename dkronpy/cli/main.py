@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from dkronpy.cli import agent, cluster, executions, jobs, tools
 from dkronpy.cli.context import Context
 from dkronpy.cli.exits import CommandError, Exit
-from dkronpy.cli.output import plain
+from dkronpy.cli.output import OutputError, plain
 from dkronpy.cli.parser import EXITS, global_options, make_parser
-from dkronpy.client import ClientError, NotFound, Refused, Unavailable, Unreachable
+from dkronpy.client import ClientError, NotFound, Refused, Unavailable
 
 if TYPE_CHECKING:
     import argparse
@@ -28,20 +28,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
         with Context.of(arguments) as context:
-            code: int = arguments.run(context, arguments)
-        sys.stdout.flush()
+            try:
+                code: int = arguments.run(context, arguments)
+                context.output.flush()
+            except (CommandError, ClientError) as error:
+                context.output.flush()
+                code = _explain(error)
     except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        _drop_output()
-        return Exit.PIPE
-    except CommandError as error:
-        return _fail(str(error), error.exit_code, error.notes)
-    except ClientError as error:
-        return explain_failure(error)
-    except OSError as error:
-        _drop_output()
-        return _fail(f"cannot write the output: {error.strerror}", Exit.FAILED)
+        code = Exit.INTERRUPTED
+    except OutputError as error:
+        # What is still buffered goes nowhere, or the interpreter would fail on it once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.PIPE if isinstance(error.__cause__, BrokenPipeError) else _tell(str(error), (), Exit.FAILED)
     return code
 
 
@@ -59,34 +57,24 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def explain_failure(error: ClientError) -> Exit:
-    """Tell people what the server said, field by field. Returns the exit code that it means."""
-    notes = [
-        f"{field.field}: {field.message}" if field.field else field.message for field in getattr(error, "errors", ())
-    ]
+def _explain(error: CommandError | ClientError) -> Exit:
+    """Tell people what went wrong, field by field. Returns the exit code that it means."""
     match error:
-        case Unreachable():
-            notes.append("Is the server running? --api or DKRON_API_URL says where it is.")
-            code = Exit.UNREACHABLE
-        case Unavailable():
-            code = Exit.UNREACHABLE
-        case NotFound():
-            code = Exit.NOT_FOUND
-        case Refused(status=401 | 403):
-            notes.append("DKRON_API_TOKEN holds the token that is sent; a write needs one of scope write.")
-            code = Exit.FAILED
+        case CommandError():
+            return _tell(str(error), error.notes, error.exit_code)
+        case Refused():
+            notes = [f"{found.field}: {found.message}" if found.field else found.message for found in error.errors]
+            if error.status in (401, 403):
+                notes.append("DKRON_API_TOKEN holds the token that is sent; a write needs one of scope write.")
+            code = Exit.NOT_FOUND if isinstance(error, NotFound) else Exit.FAILED
+            return _tell(str(error), notes, Exit.UNREACHABLE if isinstance(error, Unavailable) else code)
         case _:
-            code = Exit.FAILED
-    return _fail(str(error), code, tuple(notes))
+            note = "Is the server running? --api or DKRON_API_URL says where it is."
+            return _tell(str(error), [note], Exit.UNREACHABLE)
 
 
-def _fail(message: str, code: Exit, notes: Sequence[str] = ()) -> Exit:
+def _tell(message: str, notes: Sequence[str], code: Exit) -> Exit:
     with contextlib.suppress(BrokenPipeError):
         sys.stderr.write(f"dkron: {plain(message)}\n" + "".join(f"  {plain(note)}\n" for note in notes))
         sys.stderr.flush()
     return code
-
-
-def _drop_output() -> None:
-    """Let what is still buffered go nowhere, or the interpreter would fail on it once more when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,20 +11,27 @@ import json
 import os
 import re
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from rich.console import Console
-    from rich.table import Table
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNLIMITED = 200
-"""Columns that pretty output takes where there is no terminal to fit."""
+"""Width of pretty output where there is no terminal to fit."""
+_GAP = "  "
+_LEAST = 4
+"""Width below which no column is shortened."""
+
+
+class OutputError(Exception):
+    """Standard output cannot be written; the cause is the OSError."""
 
 
 class Format(StrEnum):
@@ -107,6 +114,14 @@ def pairs(values: Mapping[str, object] | None) -> str:
     return ", ".join(f"{key}={value}" for key, value in (values or {}).items())
 
 
+@contextmanager
+def _writing() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write the output: {error.strerror}") from error
+
+
 class Output:
     """Prints to standard output in one format."""
 
@@ -122,7 +137,7 @@ class Output:
         elif self.form.structured:
             self.data(list(rows))
         elif found := list(rows):
-            self.console.print(self._table(found, listing.columns))
+            self._table(found, listing.columns)
         else:
             self.line(empty)
 
@@ -134,16 +149,16 @@ class Output:
             for key, value in data.items():
                 self.line(f"{key}\t{cell(value)}")
         else:
-            from rich.table import Table
             from rich.text import Text
 
-            grid = Table.grid(padding=(0, 2))
-            grid.add_column(style="bold", no_wrap=True)
-            grid.add_column(overflow="fold")
-            for title, text, style in fields:
-                if text:
-                    grid.add_row(title, Text("\n".join(map(plain, text.split("\n"))), style))
-            self.console.print(grid)
+            found = [field for field in fields if field.text]
+            margin = max(len(field.title) for field in found) + len(_GAP)
+            for title, text, style in found:
+                head = self.styled(title, "bold") + " " * (margin - len(title))
+                for line in map(plain, text.split("\n")):
+                    for part in Text(line).wrap(self._console, max(self._console.width - margin, _LEAST)) or [""]:
+                        self.line(f"{head}{self.styled(str(part), style)}".rstrip())
+                        head = " " * margin
 
     def done(self, data: object, said: str) -> None:
         """What an act has led to: the objects for machines, sentences for people."""
@@ -158,72 +173,91 @@ class Output:
         if self.form is Format.JSON:
             self.line(json.dumps(data, ensure_ascii=False, indent=2))
         else:
-            from dkronpy.cli.documents import write_yaml
+            from dkronpy.cli.documents import to_yaml
 
-            write_yaml(data, sys.stdout)
+            self.write(to_yaml(data))
 
     def line(self, text: str = "", style: str = "") -> None:
         """A line of text; the style shows only on terminals."""
-        if style and self.form is Format.PRETTY:
-            from rich.text import Text
+        self.write(f"{self.styled(text, style)}\n")
 
-            self.console.print(Text(text, style), soft_wrap=True)
-        else:
-            sys.stdout.write(f"{text}\n")
+    def write(self, text: str) -> None:
+        """A text as it is."""
+        with _writing():
+            sys.stdout.write(text)
 
-    def prefixed(self, prefix: str, style: str, text: str) -> None:
-        """A line of a run's output behind whose it is."""
-        if self.form is Format.PRETTY:
-            from rich.text import Text
+    def write_bytes(self, data: bytes) -> None:
+        """Bytes as they are."""
+        self.flush()
+        with _writing():
+            sys.stdout.buffer.write(data)
 
-            self.console.print(Text(prefix, style), end="")
-        else:
-            sys.stdout.write(prefix)
-        sys.stdout.write(f"{text}\n")
+    def flush(self) -> None:
+        """Let what was printed be seen now."""
+        with _writing():
+            sys.stdout.flush()
+
+    def styled(self, text: str, style: str) -> str:
+        """The text in a style of rich's, where there are colours."""
+        if not style or not text or self.form is not Format.PRETTY:
+            return text
+        if self._console.no_color or self._console.color_system is None:
+            return text
+        from rich.color import ColorSystem
+        from rich.style import Style
+
+        return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
 
     @cached_property
-    def console(self) -> Console:
-        """Rich's console: finds the width and whether there may be colours."""
+    def _console(self) -> Console:
+        """Rich's console: it finds the width, and whether there may be colours."""
         from rich.console import Console
 
         fitted = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-        return Console(
-            file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if fitted else _UNLIMITED
+        return Console(file=sys.stdout, width=None if fitted else _UNLIMITED)
+
+    def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
+        """Print a header and the rows, with as many columns as fit."""
+        cells = {column: [plain(column.text(row)) for row in rows] for column in columns}
+        fitted = fit(
+            {column: texts for column, texts in cells.items() if not column.rank or any(texts)}, self._console.width
         )
+        self._line([self._cell(column.title, width, column, "bold") for column, width in fitted.items()])
+        for row in zip(*(cells[column] for column in fitted), strict=True):
+            self._line(
+                [
+                    self._cell(text, width, column, column.style(text) if callable(column.style) else column.style)
+                    for text, (column, width) in zip(row, fitted.items(), strict=True)
+                ]
+            )
 
-    def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:
-        """The table with as many columns as fit."""
-        from rich.measure import Measurement
+    def _cell(self, text: str, width: int, column: Column, style: str) -> str:
+        """A text as wide as its column."""
+        from rich.cells import cell_len, set_cell_size
 
-        shown = [column for column in columns if not column.rank or any(column.text(row) for row in rows)]
-        anything = self.console.options.update(width=1 << 20)
-        while True:
-            table = _make_table(rows, shown)
-            worst = max(column.rank for column in shown)
-            wanted = Measurement.get(self.console, anything, table).maximum
-            if not worst or wanted <= self.console.width:
-                return table
-            shown = [column for column in shown if column.rank < worst]
+        length = cell_len(text)
+        if length > width:
+            return self.styled(f"{set_cell_size(text, width - 1)}…", style)
+        space = " " * (width - length)
+        return space + self.styled(text, style) if column.right else self.styled(text, style) + space
+
+    def _line(self, cells: Sequence[str]) -> None:
+        self.line(_GAP.join(cells).rstrip())
 
 
-def _make_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
+def fit(cells: Mapping[Column, Sequence[str]], width: int) -> dict[Column, int]:
+    """The columns that are shown within `width`, and how wide each is: those of the highest rank are left out first,
+    then the widest that may be shortened are."""
+    from rich.cells import cell_len
 
-    def text(column: Column, row: Mapping[str, Any]) -> Text:
-        shown = plain(column.text(row))
-        return Text(shown, column.style(shown) if callable(column.style) else column.style)
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    cells = [[text(column, row) for row in rows] for column in columns]
-    for column, texts in zip(columns, cells, strict=True):
-        table.add_column(
-            column.title,
-            no_wrap=True,
-            overflow="ellipsis",
-            justify="right" if column.right else "left",
-            min_width=max(text.cell_len for text in texts) if column.whole else None,
-        )
-    for row in zip(*cells, strict=True):
-        table.add_row(*row)
-    return table
+    shown = {column: max(map(cell_len, (column.title, *texts))) for column, texts in cells.items()}
+    while (excess := sum(shown.values()) + len(_GAP) * (len(shown) - 1) - width) > 0:
+        worst = max(column.rank for column in shown)
+        if worst:
+            shown = {column: size for column, size in shown.items() if column.rank < worst}
+            continue
+        widest = max((column for column in shown if not column.whole), key=lambda column: shown[column], default=None)
+        if widest is None or shown[widest] <= _LEAST:
+            break
+        shown[widest] = max(shown[widest] - excess, _LEAST)
+    return shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import zlib
 from dataclasses import dataclass
@@ -48,8 +47,8 @@ def follow(context: Context, job: str, execution: str) -> None:
             for piece in context.client.follow(job, execution, offset):
                 patience.heard()
                 note_gap(context, offset, piece.offset)
-                sys.stdout.write(piece.data)
-                sys.stdout.flush()
+                context.output.write(piece.data)
+                context.output.flush()
                 offset = piece.end
             return
         except (Unreachable, Unavailable) as error:
@@ -93,7 +92,7 @@ def follow_all(context: Context) -> NoReturn:
                     _write_lines(context, watch, watch.rest and b"\n")
                     del watched[key]
             patience.heard()
-            sys.stdout.flush()
+            context.output.flush()
             time.sleep(_LOOK)
         except (Unreachable, Unavailable) as error:
             patience.lost(error)
@@ -115,4 +114,5 @@ def _write_lines(context: Context, watch: _Watched, data: bytes) -> None:
     job = watch.execution["job_name"]
     colour = _COLOURS[zlib.crc32(job.encode()) % len(_COLOURS)]
     for line in lines:
-        context.output.prefixed(f"{job} {watch.execution['node_name']} | ", colour, line.decode(errors="replace"))
+        prefix = context.output.styled(f"{job} {watch.execution['node_name']} | ", colour)
+        context.output.line(prefix + line.decode(errors="replace"))

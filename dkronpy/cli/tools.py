@@ -33,9 +33,9 @@ def add_commands(commands: Subcommands) -> None:
     add_command(commands, "version", version, "print the version, and the gossip protocols that it speaks")
 
 
-def keygen(_context: Context, _arguments: Namespace) -> Exit:
+def keygen(context: Context, _arguments: Namespace) -> Exit:
     """A random key in base64, bare, whatever the format."""
-    print(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())  # noqa: T201
+    context.output.line(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
     return Exit.OK
 
 

@@ -151,8 +151,8 @@ class Leader:
         for index, order in enumerate(step.orders):
             by_lane.setdefault((order.run.node, order.spool), []).append(index)
         for (node, spool), indices in by_lane.items():
-            # A node without a session gets its orders when it attaches and its inventory lacks them.
-            if (lane := self._lanes.get(node)) is not None:
+            # A node whose session has not told its spool gets its orders once its inventory shows that it lacks them.
+            if spool and (lane := self._lanes.get(node)) is not None:
                 lane.send(Orders(spool, tuple(step.orders[index].run for index in indices)))
         for key in step.kills:
             if (lane := self._lanes.get(key[3])) is not None:

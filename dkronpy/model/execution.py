@@ -107,7 +107,7 @@ class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Why it failed where the exit code does not say: could not be started, killed for memory, lost with its node."""
     epoch: int = 0
     spool: str = ""
-    """The id of the node's spool that its order names."""
+    """The id of the node's spool that its order names; empty while there is no order."""
     env: dict[str, str] = {}
     """Environment given with a manual run."""
     retry_of: str = ""
@@ -151,6 +151,7 @@ def parse_execution_id(text: str) -> tuple[int, int, str]:
         and attempt.isascii()
         and attempt.isdigit()
         and len(group) < 20
+        and int(group) < 1 << 63
         and len(attempt) < 10
     ):
         raise ValueError(f"not an execution id: {text[:80]!r}; it is <group>-<attempt>-<node>")

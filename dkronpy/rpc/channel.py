@@ -155,13 +155,19 @@ async def answer(socket: web.WebSocketResponse, kind: str, node: str, key: bytes
     if hello.kind != kind:
         refusal = f"this lane is {kind}, not {hello.kind[:40]}"
     elif version < max(hello.oldest, PROTOCOL_OLDEST):
-        refusal = f"protocol versions {hello.oldest}-{hello.newest} are not spoken here,
-        {PROTOCOL_OLDEST}-{PROTOCOL_NEWEST} are" welcome = Welcome(version, node, os.urandom(NONCE_BYTES), b"",
-        refusal) secret = Secret(key, raw + _encode(welcome)) await
-        socket.send_bytes(_encode(msgspec.structs.replace(welcome, proof=secret.proof("server")))) if refusal: raise
-        ChannelError(f"refused {hello.node[:100]!r}: {refusal}") proof = await _raw(socket) try:
-        secret.check("client", proof) except Unauthenticated as error: raise ChannelError(f"{hello.node[:100]!r}:
-        {error}") from error return Channel(socket, hello.node, version, secret, "server", message)
+        ours, theirs = f"{PROTOCOL_OLDEST}-{PROTOCOL_NEWEST}", f"{hello.oldest}-{hello.newest}"
+        refusal = f"protocol versions {theirs} are not spoken here, {ours} are"
+    welcome = Welcome(version, node, os.urandom(NONCE_BYTES), b"", refusal)
+    secret = Secret(key, raw + _encode(welcome))
+    await socket.send_bytes(_encode(msgspec.structs.replace(welcome, proof=secret.proof("server"))))
+    if refusal:
+        raise ChannelError(f"refused {hello.node[:100]!r}: {refusal}")
+    proof = await _raw(socket)
+    try:
+        secret.check("client", proof)
+    except Unauthenticated as error:
+        raise ChannelError(f"{hello.node[:100]!r}: {error}") from error
+    return Channel(socket, hello.node, version, secret, "server", message)
 
 
 T = TypeVar("T")

@@ -22,6 +22,7 @@ import msgspec
 
 from dkronpy.model.execution import State
 from dkronpy.model.run import Ended, Key
+from dkronpy.runner.process import Leader
 
 log = logging.getLogger(__name__)
 
@@ -57,15 +58,14 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted", array_like=True):
 
 
 class Spawned(msgspec.Struct, frozen=True, tag="spawned", array_like=True):
-    """It was started. `ticks`: the start time of the process in /proc; `pipe`: the inode of its output. All 0 where
-    there is no process. `deadline`: when it times out, in ns of the machine's monotonic clock; 0 is never."""
+    """It was started. `leader`: its process, if it has one; `pipe`: the inode of its output. `deadline`: when it times
+    out, in ns of the machine's monotonic clock; 0 is never."""
 
     id: str
     at: int
-    pid: int
-    ticks: int
-    pipe: int
-    deadline: int
+    leader: Leader | None = None
+    pipe: int = 0
+    deadline: int = 0
 
 
 class Stopping(msgspec.Struct, frozen=True, tag="stopping", array_like=True):

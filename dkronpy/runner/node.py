@@ -30,6 +30,7 @@ from dkronpy.model.lane import (
 from dkronpy.model.run import Ended, Grown, Key, RunSpec, RunStatus, Started
 from dkronpy.runner.client import RunnerClient
 from dkronpy.runner.launch import RunnerError
+from dkronpy.runner.protocol import KNOWN
 
 log = logging.getLogger(__name__)
 
@@ -225,12 +226,10 @@ class Node:
             except ConnectionError:
                 return  # what it took shows when the next runner tells what it knows
             for key, reason in refused.items():
-                self._refused(key, reason)
+                if reason != KNOWN:
+                    self._refused(key, reason)
 
     def _refused(self, key: Key, reason: str) -> None:
-        run = self._runs.get(key)
-        if run is not None and (run.started is not None or run.ended is not None):
-            return
         self._runs.pop(key, None)
         log.error("an order was refused: %s", reason, extra={"job": key[0], "node": self.name})
         self._tell(Refused(key, reason))

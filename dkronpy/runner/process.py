@@ -10,11 +10,10 @@ import os
 import signal
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
-
-import msgspec
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +21,7 @@ MARK: Final = "DKRON_RUN"
 """The variable that marks the processes of a run; its value names the run."""
 
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PIDFD_GET_INFO: Final = 0xC040FF0B  # _IOWR(0xFF, 11, 64 bytes): linux/pidfd.h
@@ -50,21 +50,33 @@ class Process(NamedTuple):
     """False once it has ended and waits to be reaped."""
 
 
-class Child(msgspec.Struct, frozen=True, gc=False):
-    """A process that this one started, in a session of its own. `pipe` reads its output; `inode` is the pipe's."""
+class Leader(NamedTuple):
+    """The process that a run began with, and between which ticks it was started."""
 
     pid: int
-    ticks: int
+    earliest: int
+    latest: int
+
+    def is_(self, process: Process) -> bool:
+        """Whether it is this one, and not a later one with its number."""
+        return process.pid == self.pid and self.earliest <= process.ticks <= self.latest
+
+
+class Child(NamedTuple):
+    """What `spawn` has started. `pipe` reads its output; `inode` is the pipe's."""
+
+    leader: Leader
     pipe: int
     inode: int
 
 
 def spawn(path: str, argv: tuple[str, ...], env: Mapping[str, str], stdin: int, account: Account | None) -> Child:
-    """Start a process whose standard output and error go into one pipe.
+    """Start a process, in a session of its own, whose standard output and error go into one pipe.
 
     Its end of the pipe can be read from too, so that writing never fails: it is the run's pipe even while no runner
     reads it. Raises: OSError, ValueError, subprocess.SubprocessError.
     """
+    earliest = _now()
     pipe, spare = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     os.close(spare)
     try:
@@ -77,8 +89,7 @@ def spawn(path: str, argv: tuple[str, ...], env: Mapping[str, str], stdin: int, 
             )
         finally:
             os.close(end)
-        process = find(pid)
-        return Child(pid, 0 if process is None else process.ticks, pipe, os.fstat(pipe).st_ino)
+        return Child(Leader(pid, earliest, _now()), pipe, os.fstat(pipe).st_ino)
     except BaseException:
         os.close(pipe)
         raise
@@ -174,53 +185,56 @@ def processes() -> list[Process]:
     return [process for process in found if process is not None]
 
 
-def family(everyone: Sequence[Process], leader: int, ticks: int, mark: str = "") -> list[Process]:
-    """Those that belong to the run that `leader`, started at `ticks`, leads or led: of its group or session, or marked
-    with `mark`, and all their descendants. The leader itself comes first.
+def family(everyone: Sequence[Process], leader: Leader, mark: str = "") -> list[Process]:
+    """Those that belong to the run that `leader` leads or led: of its group or session, or marked with `mark`, and all
+    their descendants. The leader itself comes first.
     """
     # While a group or session has members its number is not given to a new process, so if that was, they are gone.
-    reused = any(process.pid == leader and process.ticks != ticks for process in everyone)
+    number = leader.pid
+    reused = any(process.pid == number and not leader.is_(process) for process in everyone)
     marked = f"{MARK}={mark}".encode() if mark else b""
     members: dict[int, Process] = {}
     fresh = [
         process
         for process in everyone
-        if (not reused and leader in (process.pid, process.group, process.session))
+        if (not reused and number in (process.pid, process.group, process.session))
         or (marked and _has_variable(process.pid, marked))
     ]
     while fresh:
         members |= {process.pid: process for process in fresh}
         fresh = [process for process in everyone if process.parent in members and process.pid not in members]
-    return sorted(members.values(), key=lambda process: process.pid != leader)
+    return sorted(members.values(), key=lambda process: process.pid != number)
 
 
-def marked_leader(mark: str) -> Process | None:
+def marked_leader(mark: str) -> Leader | None:
     """The oldest living process marked with `mark` that leads a session."""
     variable = f"{MARK}={mark}".encode()
     leaders = [process for process in processes() if process.alive and process.pid == process.session]
-    return min((p for p in leaders if _has_variable(p.pid, variable)), key=lambda p: p.ticks, default=None)
+    marked = [process for process in leaders if _has_variable(process.pid, variable)]
+    oldest = min(marked, key=lambda process: process.ticks, default=None)
+    return oldest and Leader(oldest.pid, oldest.ticks, oldest.ticks)
 
 
-def signal_family(leader: int, ticks: int, mark: str, signum: signal.Signals) -> bool:
+def signal_family(leader: Leader, mark: str, signum: signal.Signals) -> bool:
     """Send a signal to every living process of a run (see `family`): to its group at once, to the others one by one.
 
     Returns whether there was any.
     """
-    members = family(processes(), leader, ticks, mark)
-    led = bool(members) and members[0].pid == leader
+    members = family(processes(), leader, mark)
+    led = bool(members) and leader.is_(members[0])
     if led:
-        _signal(os.killpg, leader, signum)
+        _signal(os.killpg, leader.pid, signum)
     alive = [process for process in members if process.alive and process.pid != os.getpid()]
     for process in alive:
-        if not (led and process.group == leader):
+        if not (led and process.group == leader.pid):
             _signal(os.kill, process.pid, signum)
     return bool(alive)
 
 
-def kill_family(leader: int, ticks: int, mark: str) -> None:
+def kill_family(leader: Leader, mark: str) -> None:
     """Kill every process of a run, also those that were just being started."""
     for _ in range(3):
-        if not signal_family(leader, ticks, mark, signal.SIGKILL):
+        if not signal_family(leader, mark, signal.SIGKILL):
             return
 
 
@@ -242,6 +256,11 @@ def reopen_pipe(members: Sequence[Process], inode: int) -> int:
 def boot_id() -> str:
     """Names this boot of the machine; process ids and the monotonic clock mean nothing in another."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _now() -> int:
+    """Ticks since the machine's boot, in which /proc gives when processes started."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS // 10**9
 
 
 def _has_variable(pid: int, variable: bytes) -> bool:

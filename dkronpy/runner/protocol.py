@@ -25,6 +25,9 @@ VERSIONS: Final = (1,)
 LONGEST: Final = 256 << 20
 """The most bytes a message may have."""
 
+KNOWN: Final = "known already: it was started, and nothing starts twice"
+"""Why a run that is not acknowledged is refused: it goes on, and its events tell what becomes of it."""
+
 _LENGTH: Final = 4
 
 

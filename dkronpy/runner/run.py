@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dkronpy.model.executors import ConfigError, HttpConfig, ShellConfig
     from dkronpy.model.run import Ended, Key, RunSpec
     from dkronpy.runner.journal import Accepted, Finished, Record, Spawned, Stopping
+    from dkronpy.runner.process import Leader
     from dkronpy.runner.spool import Output
 
 
@@ -45,6 +46,11 @@ class Run:
     @property
     def key(self) -> Key:
         return self.accepted.key
+
+    @property
+    def leader(self) -> Leader | None:
+        """Its process, once there is one."""
+        return self.spawned and self.spawned.leader
 
     def records(self) -> Iterator[Record]:
         """All that the journal must hold of it."""

@@ -30,6 +30,7 @@ from dkronpy.runner.journal import (
     Stopping,
 )
 from dkronpy.runner.process import boot_id
+from dkronpy.runner.protocol import KNOWN
 from dkronpy.runner.run import Run
 from dkronpy.runner.spool import INLINE, Output, Spool, run_id
 from dkronpy.runner.supervisor import Supervisor
@@ -86,8 +87,10 @@ class Runs:
         fresh: dict[str, Run] = {}
         for spec in specs:
             run = run_id(spec.key)
-            if run in self._runs or run in self._memory or run in fresh:
-                refused.append((spec.key, "known already: it was started, and nothing starts twice"))
+            if run in self._runs or run in fresh:
+                refused.append((spec.key, KNOWN))
+            elif run in self._memory:
+                refused.append((spec.key, "it has ended, and nothing starts twice"))
             else:
                 fresh[run] = self._accept(run, spec)
         room = ROOM_FOR_END * (len(self._runs) + len(fresh))
@@ -145,7 +148,7 @@ class Runs:
     def begun(self, run: Run, spawned: Spawned) -> None:
         run.spawned = spawned
         self._record(spawned)
-        self._emit(Started(run.key, spawned.at, spawned.pid))
+        self._emit(Started(run.key, spawned.at, spawned.leader.pid if spawned.leader else 0))
 
     def told_to_end(self, run: Run, stopping: Stopping) -> None:
         run.stopping = msgspec.structs.replace(stopping, error=stopping.error[:LONGEST_ERROR])
@@ -230,7 +233,7 @@ class Runs:
                     state, error = task.result()
                     self.finish(run, state, error=error)
 
-        self.begun(run, Spawned(run.id, time.time_ns(), pid=0, ticks=0, pipe=0, deadline=0))
+        self.begun(run, Spawned(run.id, time.time_ns()))
         run.task = self._loop.create_task(self._http.run(config, write))
         run.task.add_done_callback(done)
 
@@ -253,10 +256,10 @@ class Runs:
             yield from run.records()
 
     def _recover(self) -> None:
-        runs, boots = _replay(self._journal.replay(), self._memory, self._spool.output)
+        runs, boots = _replay(self._journal.replay(), self._memory, self._spool.resume)
         self._record(Opened(self._boot, time.time_ns()))
         for name in set(self._spool.outputs()) - runs.keys():  # acknowledged, but not deleted before a crash
-            self._spool.output(name).remove()
+            self._spool.resume(name).remove()
         self._runs = runs
         for run in runs.values():
             if run.finished is not None:

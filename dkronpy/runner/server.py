@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 _FIRST_AGENT_WITHIN: Final = 10.0  # seconds
 _NEXT_AGENT_WITHIN: Final = 2.0  # seconds
+_LOOK_FOR_SPOOL_EVERY: Final = 60.0  # seconds
 _UNREAD: Final = 32 << 20  # bytes an agent may leave unread; after that it has to connect anew
 _WELCOMED: Final = 16 << 20  # bytes of output in a `Welcome`; the rest is to be read from the spool
 
@@ -34,10 +35,11 @@ class Server:
         self._agents: set[Channel] = set()
         self._events: list[Started | Grown | Ended] = []
         self._starting: set[asyncio.Task[None]] = set()
+        self._socket = spool.path / "runner.sock"
         self._listener: asyncio.Server | None = None
         self._ending = False
         self._over = asyncio.Event()
-        self._idle_timer = self._loop.call_later(_FIRST_AGENT_WITHIN, self._end_if_idle)
+        self._idle_timer = self._loop.call_later(_FIRST_AGENT_WITHIN, self._end_if_useless)
         self._runs = Runs(spool, self._emit, environment)
 
     async def listen(self) -> None:
@@ -56,7 +58,7 @@ class Server:
     async def serve(self) -> None:
         """Serve until it is over."""
         await self._over.wait()
-        (self._spool.path / "runner.sock").unlink()
+        self._socket.unlink(missing_ok=True)
         if self._listener is not None:
             self._listener.close()
         self._flush()
@@ -134,12 +136,20 @@ class Server:
         self._idle_timer.cancel()
         if self._runs.idle and self._ending:
             self._over.set()
-        elif self._runs.idle and not self._agents:
-            self._idle_timer = self._loop.call_later(_NEXT_AGENT_WITHIN, self._end_if_idle)
+        elif not self._agents:
+            wait = _NEXT_AGENT_WITHIN if self._runs.idle else _LOOK_FOR_SPOOL_EVERY
+            self._idle_timer = self._loop.call_later(wait, self._end_if_useless)
 
-    def _end_if_idle(self) -> None:
-        if self._runs.idle and not self._agents and not self._starting:
+    def _end_if_useless(self) -> None:
+        if self._agents:
+            return
+        if not self._socket.exists():
+            log.error("the spool was deleted, so no agent can come any more: what runs goes on without a runner")
             self._over.set()
+        elif self._runs.idle and not self._starting:
+            self._over.set()
+        else:
+            self._consider_end()
 
 
 def _shortened(runs: list[RunStatus]) -> list[RunStatus]:

@@ -74,8 +74,12 @@ class Spool:
         return os.listdir(self.path / "out")
 
     def output(self, run: str) -> Output:
-        """The output of a run, with what is there of it."""
+        """The output of a new run."""
         return Output(output_directory(self.path, run))
+
+    def resume(self, run: str) -> Output:
+        """The output of a run that another runner has begun."""
+        return Output.resume(output_directory(self.path, run))
 
     def close(self) -> None:
         """Leave it to others."""
@@ -111,9 +115,16 @@ class Output:
         """The whole output while it is at most `INLINE` bytes long, else empty."""
         self.cut = ""
         """Why some of the newest bytes are not kept, if so."""
-        self._segments = segments(directory)
-        if self._segments:
-            self._resume()
+        self._segments: list[int] = []
+
+    @classmethod
+    def resume(cls, directory: Path, cap: int = CAP) -> Output:
+        """Go on where another runner stopped."""
+        output = cls(directory, cap)
+        output._segments = segments(directory)
+        if output._segments:
+            output._take_over(output._segments[0], output._segments[-1])
+        return output
 
     def drain(self, pipe: int, limit: int = _TURN) -> bool:
         """Move what `pipe` holds into the spool, at most `limit` bytes. False if nobody can write to it any more.
@@ -213,9 +224,7 @@ class Output:
         self._hash.update(data)
         self.head = self.head + data if self.size <= INLINE else b""
 
-    def _resume(self) -> None:
-        """Go on where another runner stopped."""
-        first, last = self._segments[0], self._segments[-1]
+    def _take_over(self, first: int, last: int) -> None:
         for start in self._segments:
             data = (self._directory / str(start)).read_bytes()
             if start != self.size:

@@ -58,11 +58,12 @@ class Supervisor:
         except shell.NotStartedError as error:
             self._ledger.finish(run, State.FAILED, error.exit_code, str(error))
             return
-        self._children[child.pid] = run
+        pid = child.leader.pid
+        self._children[pid] = run
         run.pipe = child.pipe
-        self._ledger.begun(run, self._spawned(run, time.time_ns(), child.pid, child.ticks, child.inode))
+        self._ledger.begun(run, self._spawned(run, time.time_ns(), child.leader, child.inode))
         with suppress(ProcessLookupError, PermissionError):  # it has ended, or has become another user's
-            resource.prlimit(child.pid, resource.RLIMIT_NOFILE, self._files)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, self._files)
         self._watch(run)
 
     def adopt(self, run: Run, same_boot: bool) -> None:
@@ -74,16 +75,16 @@ class Supervisor:
             if leader is not None:
                 with suppress(FileNotFoundError):  # it has closed its output
                     inode = os.stat(f"/proc/{leader.pid}/fd/1").st_ino
-                    spawned = self._spawned(run, run.accepted.at, leader.pid, leader.ticks, inode)
+                    spawned = self._spawned(run, run.accepted.at, leader, inode)
                     self._ledger.begun(run, spawned)
-        if spawned is None or not same_boot:
+        if spawned is None or spawned.leader is None or not same_boot:
             self._ledger.finish(run, State.LOST, None, _GONE)
             return
-        members = process.family(process.processes(), spawned.pid, spawned.ticks, self._mark(run))
+        members = process.family(process.processes(), spawned.leader, self._mark(run))
         run.pipe = process.reopen_pipe(members, spawned.pipe)
-        if members and (members[0].pid, members[0].ticks) == (spawned.pid, spawned.ticks):
+        if members and spawned.leader.is_(members[0]):
             with suppress(ProcessLookupError):  # it has ended just now
-                run.pidfd = os.pidfd_open(spawned.pid)
+                run.pidfd = os.pidfd_open(spawned.leader.pid)
                 self._loop.add_reader(run.pidfd, self._stranger_exited, run)
                 self._watch(run)
                 return
@@ -91,12 +92,12 @@ class Supervisor:
 
     def stop(self, run: Run, state: State, error: str, grace: int) -> None:
         """End a run by force: TERM, and KILL after `grace` ns. `state` is how it will have ended."""
-        spawned = run.spawned
-        if run.stopping is not None or spawned is None:
+        leader = run.leader
+        if run.stopping is not None or leader is None:
             return
         self._ledger.told_to_end(run, Stopping(run.id, state, error, time.monotonic_ns() + grace))
         if grace:
-            process.signal_family(spawned.pid, spawned.ticks, self._mark(run), signal.SIGTERM)
+            process.signal_family(leader, self._mark(run), signal.SIGTERM)
         self._set_timer(run)
 
     def reap(self) -> None:
@@ -109,9 +110,9 @@ class Supervisor:
     def _mark(self, run: Run) -> str:
         return f"{self._spool}-{run.id}"
 
-    def _spawned(self, run: Run, at: int, pid: int, ticks: int, pipe: int) -> Spawned:
+    def _spawned(self, run: Run, at: int, leader: process.Leader, pipe: int) -> Spawned:
         timeout = run.accepted.timeout
-        return Spawned(run.id, at, pid, ticks, pipe, timeout and time.monotonic_ns() + timeout)
+        return Spawned(run.id, at, leader, pipe, timeout and time.monotonic_ns() + timeout)
 
     def _watch(self, run: Run) -> None:
         if run.pipe >= 0:
@@ -148,9 +149,8 @@ class Supervisor:
         self.stop(run, State.TIMED_OUT, error, run.accepted.grace)
 
     def _kill(self, run: Run) -> None:
-        spawned = run.spawned
-        if spawned is not None:
-            process.kill_family(spawned.pid, spawned.ticks, self._mark(run))
+        if run.leader is not None:
+            process.kill_family(run.leader, self._mark(run))
         if run.exited:
             self._conclude(run)
 
@@ -163,7 +163,7 @@ class Supervisor:
         try:
             code = process.stranger_exit(run.pidfd)
         except OSError as error:
-            log.info("the kernel does not tell how process %d ended: %s", run.spawned and run.spawned.pid, error)
+            log.info("the kernel does not tell how %s ended: %s", run.leader, error)
             until, code = 0.0, None
         if code is None and self._loop.time() < until:
             self._loop.call_later(_LOOK_EVERY, self._ask_stranger, run, until)
@@ -181,12 +181,12 @@ class Supervisor:
 
     def _wait_for_family(self, run: Run) -> None:
         """The leader has ended; the others of a run that was told to end have until the grace is over."""
-        spawned, stopping = run.spawned, run.stopping
-        if spawned is None or stopping is None:
+        leader, stopping = run.leader, run.stopping
+        if leader is None or stopping is None:
             return
         if time.monotonic_ns() >= stopping.kill_at:
             self._kill(run)
-        elif any(p.alive for p in process.family(process.processes(), spawned.pid, spawned.ticks, self._mark(run))):
+        elif any(p.alive for p in process.family(process.processes(), leader, self._mark(run))):
             if run.timer is not None:
                 run.timer.cancel()
             run.timer = self._loop.call_later(_LOOK_EVERY, self._wait_for_family, run)
@@ -240,10 +240,10 @@ class Supervisor:
         self._checking = False
         everyone = process.processes()
         for run in list(self._limited):
-            spawned, limit = run.spawned, run.accepted.memory
-            if spawned is None or run.exited:
+            leader, limit = run.leader, run.accepted.memory
+            if leader is None or run.exited:
                 continue
-            used = sum(p.rss for p in process.family(everyone, spawned.pid, spawned.ticks))
+            used = sum(p.rss for p in process.family(everyone, leader))
             if used > limit:
                 error = f"used {used >> 10} KiB of memory, more than its mem_limit of {limit >> 10} KiB"
                 self.stop(run, State.KILLED, error, 0)

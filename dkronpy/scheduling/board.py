@@ -288,7 +288,8 @@ class Board:
         """A lane session with a node began: settle what its spool knows, and order again what can't have started.
 
         An order of an earlier session can no longer start, so one the spool has never seen is sent again; if the
-        spool is another one (an empty disk), nobody can know, and the execution is lost."""
+        spool is another one (an empty disk), nobody can know, and the execution is lost. An execution decided while the
+        node's spool was not known has no order yet."""
         self.spools[node] = spool
         known = set[Key]()
         for run in runs:
@@ -301,7 +302,7 @@ class Board:
             for key, execution in group.executions.items():
                 if execution.node != node or execution.state not in (State.DISPATCHED, State.RUNNING) or key in known:
                     continue
-                if execution.spool != spool:
+                if execution.spool and execution.spool != spool:
                     self.report_lost(key, "the node came back with another spool: whether the run ended is unknown")
                 elif execution.state is State.RUNNING:
                     self.report_lost(key, "the node no longer knows of the run")

@@ -36,7 +36,7 @@ def plan(board: Board, now: int) -> Step | None:
     _debts(board, step, now, limit)
     _requests(board, step, now, limit)
     _retries(board, step, now, limit)
-    _reorders(board, step)
+    _reorders(board, step, limit)
     _fires(board, step, now)
     if not (step.changes or step.effects or step.cursor):
         return None
@@ -265,16 +265,19 @@ def _retries(board: Board, step: Step, now: int, limit: int) -> None:
         order(board, step, job, sent)
 
 
-def _reorders(board: Board, step: Step) -> None:
-    while board.reorder:
+def _reorders(board: Board, step: Step, limit: int) -> None:
+    while board.reorder and step.room(1, limit):
         execution = board.execution(board.reorder.popleft())
         if execution is None or execution.state is not State.DISPATCHED:
             continue
         job = board.jobs.get(execution.job)
         if job is None:
             board.report_lost(execution.key, "the job was deleted before its order was confirmed")
-        else:
-            order(board, step, job, execution)
+            continue
+        if not execution.spool:
+            execution = msgspec.structs.replace(execution, spool=board.spools[execution.node])
+            _replace(board, step, execution)
+        order(board, step, job, execution)
 
 
 # ---- fires

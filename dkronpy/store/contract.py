@@ -100,12 +100,14 @@ Operation = Put | Delete
 
 
 def check_size(guards: Sequence[Guard], operations: Sequence[Operation]) -> None:
-    """Raise TooLarge if a commit exceeds the contract, ValueError if it names a key twice among its operations."""
+    """Raise TooLarge if a commit exceeds the contract, ValueError if it names a key twice among its operations or a
+    key is not Unicode text."""
     if len(guards) + len(operations) > MAX_PARTS:
         raise TooLarge(
             f"a commit takes at most {MAX_PARTS} guards and operations, this one has {len(guards) + len(operations)}"
         )
-    size = sum(len(op.key) + (len(op.value) if isinstance(op, Put) else 0) for op in operations)
+    size = sum(len(op.key.encode()) + (len(op.value) if isinstance(op, Put) else 0) for op in operations)
+    size += sum(len(guard.key.encode()) for guard in guards)
     if size > MAX_BYTES:
         raise TooLarge(f"a commit takes at most {MAX_BYTES} bytes, this one has {size}")
     if len({op.key for op in operations}) != len(operations):

@@ -206,7 +206,8 @@ class _Writer(threading.Thread):
             published = self._apply(batch)
         except Exception as error:  # whatever it is, those who wait must hear of it
             if not self._failing:
-                log.exception("the store %s can't be written", self._path)
+                expected = isinstance(error, sqlite3.Error | OSError)
+                log.error("the store %s can't be written: %s", self._path, error, exc_info=not expected)
                 self._failing = True
             # A full disk refuses a page before the last, so that the transaction is never complete.
             unknown = self._committing and code(error) != sqlite3.SQLITE_FULL

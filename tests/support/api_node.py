@@ -1,6 +1,7 @@
 """A node that only answers: the API over a store and a history, without a leader. Tests write what a leader would.
 
-Run as a program (`python -m tests.support.api_node DIRECTORY PORT [JOBS]`) it serves one for load generators.
+Run as a program (`python -m tests.support.api_node DIRECTORY PORT [JOBS]`, port 0: any) it serves one on SQLite, with
+so many jobs of one finished execution each, for load generators and fuzzers. It prints the port once it answers.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from dkronpy.catalog.mirror import Mirror
 from dkronpy.config import Settings
 from dkronpy.history.contract import History
 from dkronpy.history.sqlite import SqliteHistory
-from dkronpy.model.execution import Execution, OutputChunk
+from dkronpy.model.execution import Execution, OutputChunk, State
 from dkronpy.model.job import JobState
 from dkronpy.model.member import Member
 from dkronpy.model.records import GroupRecord
@@ -153,12 +154,13 @@ async def api_node(
         await kept.close()
 
 
+GROUP = 1_795_000_000_000_000_000
+"""The group of the one execution that each served job has."""
+
+
 async def _serve(directory: Path, port: int, jobs: int) -> None:
     store, history = SqliteStore(directory / "store.db"), SqliteHistory(directory / "history.db")
     async with api_node(directory, store=store, history=history) as node:
-        runner = web.AppRunner(node.app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
         for number in range(jobs):
             job = {
                 "name": f"job{number}",
@@ -168,6 +170,15 @@ async def _serve(directory: Path, port: int, jobs: int) -> None:
                 "tags": {"dkron_server": "true:1"},
             }
             await node.jobs.put(checked_job(job, now=0), by="test")
+            run = Execution(f"job{number}", GROUP, 1, NODE, State.SUCCESS, started=GROUP, finished=GROUP + 1)
+            if number % 2:
+                await node.finish(run, b"some output\n")
+            else:
+                await node.fly(run)
+        runner = web.AppRunner(node.app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        print(runner.addresses[0][1], flush=True)  # noqa: T201 - what the caller waits for
         await asyncio.Event().wait()
 
 

@@ -170,12 +170,17 @@ class Agent:
         finally:
             self.signal(signal.SIGCONT)
 
-    def _leads(self) -> bool:
-        assert self.alive, f"the agent ended as it started, with exit code {self.process.poll()}: {self.logged()}"
+    @property
+    def reachable(self) -> bool:
+        """Whether it answers."""
         try:
-            return bool(self.call("GET", "/health").json["leader"])
+            return self.call("GET", "/health").status > 0
         except OSError:
             return False
+
+    def _leads(self) -> bool:
+        assert self.alive, f"the agent ended as it started, with exit code {self.process.poll()}: {self.logged()}"
+        return self.reachable and bool(self.call("GET", "/health").json["leader"])
 
     def has_open(self, name: str) -> bool:
         """Whether the process has a file of this name open."""

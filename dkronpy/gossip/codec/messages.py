@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 from dkronpy.gossip.codec.msgpack import CodecError
-from dkronpy.gossip.codec.records import U8, U16, U32, I64, Record, decode, encode
+from dkronpy.gossip.codec.records import I64, U8, U16, U32, Record, decode, encode
 
 
 class Kind(IntEnum):

@@ -12,14 +12,15 @@ from dkronpy.gossip.codec.messages import Compressed, Kind, Message, decode_mess
 from dkronpy.gossip.codec.msgpack import CodecError
 from dkronpy.gossip.codec.records import decode
 
-MAX_PLAIN: Final = 1 << 16
-"""Bytes that a datagram may hold once it is decompressed."""
+MAX_PACKET: Final = 1 << 14
+"""Bytes of a datagram, and of what it holds once it is decompressed; memberlist sends 1,400, or a single message of
+some more."""
 MAX_PARTS: Final = 127
 """Messages in a compound we make: memberlist before 0.3 misreads more."""
 COMPOUND_HEAD: Final = 2
 COMPOUND_PART: Final = 2
 """Bytes that a compound adds, at all and for each message."""
-_CRC_HEAD: Final = 5
+CRC_HEAD: Final = 5
 _COMPRESS: Final = bytes((Kind.COMPRESS,))
 _COMPOUND: Final = bytes((Kind.COMPOUND,))
 _LZW: Final = 0
@@ -55,14 +56,16 @@ def read_packet(data: bytes, keyring: Keyring | None = None) -> list[Message]:
     be trusted.
 
     Layers come in this order only, each at most once, as every memberlist makes them: so little can't become much."""
+    if len(data) > MAX_PACKET:
+        raise CodecError(f"a datagram of more than {MAX_PACKET} bytes")
     if keyring is not None:
         data = keyring.open(data)
-    if len(data) >= _CRC_HEAD and data[0] == Kind.CRC:
-        if zlib.crc32(data[_CRC_HEAD:]) != int.from_bytes(data[1:_CRC_HEAD], "big"):
+    if len(data) >= CRC_HEAD and data[0] == Kind.CRC:
+        if zlib.crc32(data[CRC_HEAD:]) != int.from_bytes(data[1:CRC_HEAD], "big"):
             raise CodecError("the checksum is wrong")
-        data = data[_CRC_HEAD:]
+        data = data[CRC_HEAD:]
     if data[:1] == _COMPRESS:
-        data, _ = decompressed(data, 1, MAX_PLAIN)
+        data, _ = decompressed(data, 1, MAX_PACKET)
     parts = _split(data) if data[:1] == _COMPOUND else (data,)
     return [message for message in map(decode_message, parts) if message is not None]
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, TypeVar, cast, get_args, get_origin, g
 import msgspec
 
 from dkronpy.gossip.codec.msgpack import (
+    MAX_VALUES,
     CodecError,
     Value,
     pack,
@@ -56,9 +57,10 @@ def encode(record: Record) -> bytes:
     return _record_writer(type(record))(record)
 
 
-def decode(kind: type[R], data: bytes, at: int = 0) -> tuple[R, int]:
-    """The record that begins at `at`, and where it ends. Raises Incomplete and CodecError."""
-    value, at = unpack(data, at)
+def decode(kind: type[R], data: bytes, at: int = 0, values: int = MAX_VALUES) -> tuple[R, int]:
+    """The record that begins at `at`, of at most `values` values, and where it ends. Raises Incomplete and
+    CodecError."""
+    value, at = unpack(data, at, values)
     return _record_reader(kind)(value), at
 
 
@@ -165,9 +167,8 @@ _PLAIN_READERS: Final[dict[Any, _Reader]] = {
 @cache
 def _record_writer(kind: type[Record]) -> Callable[[Record], bytes]:
     hints = get_type_hints(kind, include_extras=True)
-    fields = [
-        (pack(field.encode_name), field.name, _writer(hints[field.name])) for field in msgspec.structs.fields(kind)
-    ]
+    ordered = sorted(msgspec.structs.fields(kind), key=lambda field: field.encode_name)  # as Go does
+    fields = [(pack(field.encode_name), field.name, _writer(hints[field.name])) for field in ordered]
     head = pack_map_head(len(fields))
 
     def write(record: Record) -> bytes:

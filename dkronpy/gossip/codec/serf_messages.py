@@ -5,9 +5,14 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import ClassVar, Final, NamedTuple, TypeAlias, TypeVar
 
+from msgspec import field
+
 from dkronpy.gossip.codec.messages import Address, ip_bytes, ip_text
-from dkronpy.gossip.codec.msgpack import CodecError
-from dkronpy.gossip.codec.records import U8, U16, U32, U64, I64, Record, decode, encode
+from dkronpy.gossip.codec.msgpack import MAX_VALUES, CodecError
+from dkronpy.gossip.codec.records import I64, U8, U16, U32, U64, Record, decode, encode
+
+MAX_STATE_VALUES: Final = 100_000
+"""Values of a SerfState: two a member, two or more an event."""
 
 
 class SerfKind(IntEnum):
@@ -81,7 +86,7 @@ class SerfState(Record, frozen=True):
 
     kind: ClassVar = SerfKind.PUSH_PULL
     ltime: U64 = 0
-    status_ltimes: dict[str, U64] = {}
+    status_ltimes: dict[str, U64] = field(default_factory=dict[str, int])
     left_members: tuple[str, ...] = ()
     event_ltime: U64 = 0
     events: tuple[PastEvents, ...] = ()
@@ -172,7 +177,7 @@ class WireMember(Record, frozen=True):
     name: str = ""
     addr: bytes = b""
     port: U16 = 0
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = field(default_factory=dict[str, str])
     status: I64 = 0
     protocol_min: U8 = 0
     protocol_max: U8 = 0
@@ -227,4 +232,4 @@ def decode_as(kind: type[P], data: bytes) -> P:
     """What must be this. Raises CodecError."""
     if data[:1] != bytes((kind.kind,)):
         raise CodecError(f"no {kind.__name__}")
-    return decode(kind, data, 1)[0]
+    return decode(kind, data, 1, MAX_STATE_VALUES if kind is SerfState else MAX_VALUES)[0]

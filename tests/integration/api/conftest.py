@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,18 @@ async def problem(response: Any, status: int, field: str | None = None) -> str:
     messages = {error["field"]: error["message"] for error in body["errors"]}
     assert field in messages, body
     return messages[field]
+
+
+async def events(response: Any) -> AsyncIterator[tuple[str, Any, str]]:
+    """Server-sent events as (event, data, id)."""
+    fields: dict[str, str] = {}
+    async for line in response.content:
+        text = line.decode().rstrip("\n")
+        if text:
+            name, _, value = text.partition(": ")
+            fields[name] = value
+        elif "data" in fields:
+            yield fields["event"], json.loads(fields["data"]), fields["id"]
+            fields = {}
+        else:
+            fields = {}

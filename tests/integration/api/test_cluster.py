@@ -15,8 +15,7 @@ from dkronpy.model.execution import Execution, State
 from dkronpy.model.member import Member, MemberStatus
 from dkronpy.model.records import Epoch
 from dkronpy.store.contract import Put
-from tests.integration.api.conftest import NOW, create, job, problem
-from tests.integration.api.test_executions import events
+from tests.integration.api.conftest import NOW, create, events, job, problem
 from tests.support.api_node import NODE, ApiNode
 from tests.support.memory_store import Fault
 
@@ -219,13 +218,15 @@ async def test_events(node: ApiNode, api: TestClient) -> None:
         assert (await anext(stream))[:2] == ("job", {"change": "deleted", "name": "job1", "job": None})
 
 
-async def test_streams_keep_alive_and_end_with_the_node(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_streams_keep_alive_and_end_with_the_node(
+    node: ApiNode, api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dkronpy.api.streams.KEEP_ALIVE", 0.01)
     async with api.get("/v1/events") as response:
         while (await response.content.readline()) != b": keep-alive\n":
             pass
         async with asyncio.timeout(5):
-            await api.server.app.shutdown()
+            await node.app.shutdown()
             while await response.content.readline():
                 pass
 

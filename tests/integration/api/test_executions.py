@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from aiohttp.test_utils import TestClient
 
 from dkronpy.model.execution import Execution, State, Trigger
 from dkronpy.store.contract import Delete
-from tests.integration.api.conftest import NOW, SECOND, create, problem
+from tests.integration.api.conftest import NOW, SECOND, create, events, problem
 from tests.support.api_node import NODE, ApiNode
 
 
@@ -222,21 +221,6 @@ async def test_output_as_bytes(node: ApiNode, api: TestClient) -> None:
     await problem(await api.get(f"{path}?offset=x"), 400, "offset")
 
 
-async def events(response: Any) -> Any:
-    """Server-sent events as (event, data, id)."""
-    fields: dict[str, str] = {}
-    async for line in response.content:
-        text = line.decode().rstrip("\n")
-        if text:
-            name, _, value = text.partition(": ")
-            fields[name] = value
-        elif "data" in fields:
-            yield fields["event"], json.loads(fields["data"]), fields["id"]
-            fields = {}
-        else:
-            fields = {}
-
-
 async def test_follow_gives_every_byte_once_then_the_end(node: ApiNode, api: TestClient) -> None:
     await create(api)
     run = ran(NOW, State.RUNNING)
@@ -256,7 +240,7 @@ async def test_follow_gives_every_byte_once_then_the_end(node: ApiNode, api: Tes
             await node.write(Delete(node.keys.group("job1", NOW)))
 
         producer = asyncio.create_task(produce())
-        text, following = "", 0
+        text, following, data = "", 0, dict[str, Any]()
         async for event, data, id in events(response):
             if event == "end":
                 break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ TOKENS = (
 @pytest.fixture
 def opened(tmp_path: Path) -> Open:
     @asynccontextmanager
-    async def opened(**settings: Any) -> AsyncIterator[tuple[ApiNode, TestClient]]:
+    async def opened(**settings: Any) -> AsyncGenerator[tuple[ApiNode, TestClient]]:
         async with api_node(tmp_path, **settings) as node, TestClient(TestServer(node.app)) as client:
             yield node, client
 

@@ -40,7 +40,10 @@ executor_config:
   schedule: "@manually"
   executor: shell
   executor_config: {command: "for i in 1 2 3 4 5 6 7 8; do echo ä$i; sleep 0.5; done; exit 3", shell: "true"}
-- {name: endless, schedule: "@manually", executor: shell, executor_config: {command: sleep 600}}
+- name: endless
+  schedule: "@manually"
+  executor: shell
+  executor_config: {command: "echo up; exec sleep 600", shell: "true"}
 """
 
 
@@ -226,8 +229,10 @@ def test_leave_stops_the_server_that_was_named(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_130(dkron: Dkron) -> None:
+    dkron("job", "run", "endless")
     with dkron.start("execution", "tail") as tail:
-        time.sleep(1)  # until it watches; earlier it would end the same way, but for the interpreter's own start
+        assert tail.stdout is not None
+        assert tail.stdout.readline() == "endless node1 | up\n"
         tail.send_signal(signal.SIGINT)
         _, err = tail.communicate(timeout=20)
     assert (tail.returncode, err) == (130, "")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,13 +39,10 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     """Opens a new, empty history: `async with make(limit) as history`.
 
     In memory where the system has a place for that: the suite opens thousands, and is not about the disk."""
-    numbers = itertools.count()
 
     @asynccontextmanager
     async def opened(limit: int = 256_000) -> AsyncGenerator[History]:
-        place = Path(folder, str(next(numbers)))
-        place.mkdir()
-        history = HISTORIES[request.param](place, limit)
+        history = HISTORIES[request.param](Path(mkdtemp(dir=folder)), limit)
         await history.open()
         try:
             yield history

@@ -277,6 +277,12 @@ class TestList:
         assert (await store.list("")).revision == revision
         assert (await store.list("nothing")).revision == revision
 
+    async def test_many_at_once(self, store: Store) -> None:
+        keys = [f"key{n:03}" for n in range(500)]
+        await asyncio.gather(*(store.commit([], [Put(key, key.encode())]) for key in keys))
+        for found in await asyncio.gather(*(listed(store, "key") for _ in range(5))):
+            assert found == keys
+
     async def test_a_page_shows_all_of_a_commit_or_nothing(self, store: Store) -> None:
         async def write() -> None:
             for n in range(100):

@@ -170,6 +170,7 @@ def _order(event: Event) -> tuple[int, str]:
     return event.revision, event.key
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", STORES)
 def test_like_a_dictionary(name: str) -> None:
     class Machine(StoreMachine):

@@ -457,3 +457,16 @@ def test_a_bad_configuration_is_2_with_every_problem(dkron: Dkron) -> None:
     assert result.code == 2
     assert "bind-addr" in result.err
     assert "log-level" in result.err
+
+
+def test_an_error_of_the_agent_is_not_taken_for_one_of_the_output(
+    dkron: Dkron, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dkronpy.agent
+
+    def fail(*_: Any, **__: Any) -> int:
+        raise PermissionError(13, "Permission denied", "/data")
+
+    monkeypatch.setattr(dkronpy.agent, "run", fail)
+    with pytest.raises(PermissionError):
+        dkron("agent", "--server")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dkronpy.cli.documents import read_documents, write_yaml
+from dkronpy.cli.documents import read_documents, to_yaml
 
 
 def values(text: str, source: str = "jobs.yml") -> list[Any]:
@@ -99,12 +98,8 @@ _JSON = st.recursive(
 @given(st.dictionaries(st.text(), _JSON))
 @example({"0E0": "1e3", "12:30": "on", "": "~", "010": "<<"})
 def test_what_is_written_is_read_back(value: dict[str, Any]) -> None:
-    written = io.StringIO()
-    write_yaml(value, written)
-    assert values(written.getvalue()) == [value]
+    assert values(to_yaml(value)) == [value]
 
 
 def test_several_lines_become_a_block() -> None:
-    written = io.StringIO()
-    write_yaml({"command": "a\nb\n"}, written)
-    assert written.getvalue() == "command: |\n  a\n  b\n"
+    assert to_yaml({"command": "a\nb\n"}) == "command: |\n  a\n  b\n"

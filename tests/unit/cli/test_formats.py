@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.cells import cell_len
 
 from tests.support.fake_api import Answer, FakeServer, make_execution, make_job
 from tests.unit.cli.conftest import Dkron
@@ -206,3 +207,26 @@ def test_no_id_is_ever_cut(dkron: Dkron, monkeypatch: pytest.MonkeyPatch) -> Non
     out = dkron("execution", "list", "--format", "pretty").out
 
     assert all(execution["id"] in out for execution in EXECUTIONS)
+
+
+def test_wide_characters_and_narrow_terminals(
+    dkron: Dkron, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [make_job("a", schedule="0 0 1 1 *", status="success"), make_job("備份資料庫", schedule="每天" * 20)]
+    server.on("GET", "/v1/jobs", jobs)
+    for width in (30, 40, 60):
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = dkron("job", "list", "--format", "pretty").out.splitlines()
+        assert max(map(cell_len, lines)) <= width
+        assert "備份資料庫" in lines[2]
+    starts = {
+        cell_len(line[: line.index(state)]) for line, state in zip(lines, ("STATE", "success", "never"), strict=True)
+    }
+    assert len(starts) == 1
+
+
+def test_fields_are_folded_at_words(dkron: Dkron, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.on("GET", "/v1/jobs/backup/explain", {**EXPLANATION, "explanation": "one two three four five six seven"})
+    monkeypatch.setenv("COLUMNS", "34")
+    out = dkron("job", "explain", "backup", "--format", "pretty").out
+    assert "Because      one two three four\n             five six seven\n" in out

@@ -25,6 +25,7 @@ from dkronpy.runner.journal import (
     Spawned,
     Stopping,
 )
+from dkronpy.runner.process import Leader
 from dkronpy.runner.spool import run_id
 
 KEY = ("job", 1, 1, "node")
@@ -52,7 +53,8 @@ def test_what_is_appended_is_replayed(path: Path):
     records = [
         Opened("boot", 1),
         accepted(1),
-        Spawned("a", 1, 2, 3, 4, 5),
+        Spawned("a", 1, Leader(2, 3, 3), 4, 5),
+        Spawned("b", 1),
         Stopping("a", State.KILLED, "why", 7),
         Finished("a", ended),
         Acked(9, ["a", "b"]),
@@ -159,7 +161,7 @@ def test_room_for_the_end_is_allocated_with_the_order(path: Path, monkeypatch: p
         run = f"{number:032x}"
         ended = Ended(key, State.TIMED_OUT, 2**63, 2**63, 255, longest, 2**60, "f" * 64, 2**60)
         for record in (
-            Spawned(run, 2**63, 2**22, 2**63, 2**63, 2**63),
+            Spawned(run, 2**63, Leader(2**22, 2**63, 2**63), 2**63, 2**63),
             Stopping(run, State.TIMED_OUT, longest, 2**63),
             Finished(run, ended),
             Acked(2**63, [run]),

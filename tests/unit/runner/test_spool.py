@@ -65,7 +65,7 @@ def test_the_newest_bytes_are_kept_across_takeovers(
     for number, (piped, data) in enumerate(writes):
         if number == takeover:
             output.close()
-            output = Output(directory, cap)
+            output = Output.resume(directory, cap)
         if piped:
             os.write(writer, data)
             assert output.drain(reader)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
 import logging
 import os
 import random
 import signal
-import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import IO
 
 import uvloop
 from aiohttp import web
 
 from dkronpy import __version__, logs
+from dkronpy.agent.identity import member_of
+from dkronpy.agent.resources import StartError, check_port, lock, private_directory, reserve
 from dkronpy.api import app as api
 from dkronpy.api.services import Services
 from dkronpy.catalog.feed import Feed
@@ -50,10 +49,6 @@ PRUNING, PRUNING_BATCH = 10.0, 0.02
 """Seconds between two looks for history that retention no longer keeps, and between two batches while there is some."""
 
 
-class StartError(Exception):
-    """The node can't start; the message says what to mend."""
-
-
 def run(loaded: Loaded, *, reload: Callable[[], Loaded]) -> int:
     """Run the node until it is stopped by TERM, INT or `leave`; returns the exit code.
 
@@ -63,6 +58,9 @@ def run(loaded: Loaded, *, reload: Callable[[], Loaded]) -> int:
     for warning in loaded.warnings:
         log.warning("%s", warning)
     gc.disable()  # until everything is loaded
+    # The store's and the history's threads work in short steps between system calls: don't let each wait 5 ms for the
+    # interpreter.
+    sys.setswitchinterval(0.0005)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(settings, reload))
@@ -130,15 +128,15 @@ class Agent:
         settings = self.settings
         if not settings.server:
             raise StartError("this release runs single servers: start the node with --server")
-        _private_directory(settings.data_dir)
-        stack.callback(_lock(settings.data_dir).close)
+        private_directory(settings.data_dir)
+        stack.callback(lock(settings.data_dir).close)
         for address, port, what in (
             (settings.bind_host, settings.bind_port, "gossip (bind-addr)"),
             (settings.bind_host, settings.rpc_port, "RPC (rpc-port)"),
             (settings.http_host, settings.http_port, "HTTP (http-addr)"),
         ):
-            _check_port(address, port, what)
-        stack.callback(_reserve(settings.bind_host, settings.bind_port))
+            check_port(address, port, what)
+        stack.callback(reserve(settings.bind_host, settings.bind_port))
         try:
             await self._store.open()
             stack.push_async_callback(self._store.close)
@@ -312,25 +310,6 @@ class Agent:
             self._metrics.running.set(self._node.running)
 
 
-def member_of(settings: Settings) -> Member:
-    """This node as a member: the tags of both Dkron generations, then its own. A node's own tags can't replace those
-    that say what it is."""
-    rpc_addr = f"{settings.advertise_host}:{settings.advertise_rpc_port}"
-    chosen = {"role": "dkron", "region": settings.region, "dc": settings.datacenter} | settings.tags
-    fixed = {
-        "node": settings.node_name,
-        "server": str(settings.server).lower(),
-        "version": __version__,
-        "rpc_addr": rpc_addr,
-        "port": str(settings.advertise_rpc_port),
-        "dkron_server": str(settings.server).lower(),
-        "dkron_version": __version__,
-        "dkron_rpc_addr": rpc_addr,
-        "http_addr": f"{settings.http_host}:{settings.http_port}",
-    }
-    return Member(settings.node_name, settings.advertise_host, settings.advertise_port, chosen | fixed)
-
-
 def _shown(settings: Settings) -> str:
     host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
     return f"{host}:{settings.http_port}"
@@ -341,65 +320,3 @@ def _settle_memory() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()
-
-
-def _private_directory(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
-    except OSError as error:
-        raise StartError(
-            f"the data directory {path} can't be used: {error.strerror}; choose another with --data-dir"
-        ) from error
-
-
-def _lock(data_dir: Path) -> IO[str]:
-    """Hold the data directory for this process. Raises StartError if another agent has it."""
-    file = (data_dir / "lock").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        owner = file.read().strip() or "another process"
-        file.close()
-        raise StartError(
-            f"the data directory {data_dir} is in use by {owner}: stop it, or choose another with --data-dir"
-        ) from None
-    file.truncate(0)
-    file.write(f"process {os.getpid()}")
-    file.flush()
-    return file
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _check_port(host: str, port: int, what: str) -> None:
-    """Raise StartError, naming the setting, if a TCP port can't be bound."""
-    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise StartError(
-                f"can't listen on {host}:{port} for {what}: {error.strerror}; choose another address"
-            ) from error
-
-
-def _reserve(host: str, port: int) -> Callable[[], None]:
-    """Hold the gossip port, TCP and UDP, so that nothing else takes it; returns what lets go of it."""
-    sockets = [socket.socket(_family(host), kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
-    try:
-        for held in sockets:
-            held.bind((host, port))
-    except OSError as error:
-        raise StartError(
-            f"can't bind {host}:{port} for gossip (bind-addr): {error.strerror}; choose another address"
-        ) from error
-
-    def release() -> None:
-        for held in sockets:
-            held.close()
-
-    return release

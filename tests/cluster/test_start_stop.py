@@ -1,0 +1,164 @@
+"""Starting, reloading and stopping: what is in the way is named, what runs goes on, what is asked for happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import HOST, Agent, Witness, free_port, until
+
+
+def refused(agent: Agent) -> str:
+    """The last line that an agent logs which can't start."""
+    agent.launch()
+    assert agent.wait(within=20) == 1
+    return agent.log.read_text().splitlines()[-1]
+
+
+def test_a_second_agent_on_the_same_data_is_refused(agent: Agent, make_agent: Callable[..., Agent]) -> None:
+    message = refused(make_agent("second", data=agent.data))
+    assert f"{agent.data} is in use by process {agent.process.pid}" in message
+    assert "--data-dir" in message
+    agent.job("still", "true")
+    assert agent.ended("still", agent.run("still"))["state"] == "success"
+    agent.kill()
+    agent.start()
+
+
+@pytest.mark.parametrize(
+    ("port", "setting"), [("port", "http-addr"), ("gossip_port", "bind-addr"), ("rpc_port", "rpc-port")]
+)
+def test_a_port_in_use_is_named(make_agent: Callable[..., Agent], port: str, setting: str) -> None:
+    agent, other = make_agent("first"), make_agent("second")
+    agent.start()
+    setattr(other, port, getattr(agent, port))
+    message = refused(other)
+    assert f"{HOST}:{getattr(agent, port)}" in message
+    assert setting in message
+    assert "in use" in message
+    assert agent.reachable
+
+
+def test_hup_reloads(make_agent: Callable[..., Agent], tmp_path: Path) -> None:
+    tokens, config = tmp_path / "tokens", tmp_path / "dkron.yml"
+
+    def configure(tag: str, level: str, token: str, more: str = "") -> None:
+        tokens.write_text(f"read {token} reader\n")
+        tokens.chmod(0o600)
+        config.write_text(f"http-token-file: {tokens}\nlog-level: {level}\ntags:\n  colour: {tag}\n{more}")
+
+    def status(token: str) -> int:
+        return agent.call("GET", "/v1/jobs", headers={"Authorization": f"Bearer {token}"}).status
+
+    def colour(token: str) -> str:
+        answer = agent.call("GET", "/v1/members", headers={"Authorization": f"Bearer {token}"})
+        return answer.json[0]["Tags"]["colour"] if answer.status == 200 else ""
+
+    old, new = "an-old-token-of-24-chars", "a-new-token-of-24-chars."
+    configure("red", "warning", old)
+    agent = make_agent(options=[f"--config={config}"]).start()
+    assert (status(old), status(new), colour(old)) == (200, 401, "red")
+    assert "INFO" not in agent.log.read_text()
+
+    configure("blue", "info", new, f"rpc-port: {free_port()}\nregion: elsewhere\n")
+    agent.signal(signal.SIGHUP)
+    until(lambda: status(new) == 200, 2, "the new token is taken")
+    assert status(old) == 401
+    assert colour(new) == "blue"
+    logged = agent.log.read_text()
+    assert "effect at the next start" in logged
+    assert "region" in logged.split("effect at the next start")[1].splitlines()[0]
+    assert "INFO" in logged
+
+    config.write_text("log-level: loud\n")
+    agent.signal(signal.SIGHUP)
+    until(lambda: "loud" in agent.log.read_text(), 2, "the bad configuration is refused")
+    assert (status(new), colour(new)) == (200, "blue")
+    assert agent.terminate() == 0
+
+
+@contextmanager
+def held(agent: Agent) -> Iterator[None]:
+    """Another program holds the lock of the agent's store, so that nothing can be written."""
+    with closing(sqlite3.connect(agent.data / "store.db", isolation_level=None)) as store:
+        store.execute("BEGIN IMMEDIATE")
+        yield
+        store.execute("ROLLBACK")
+
+
+def test_the_api_answers_while_the_leader_finishes(agent: Agent, witness: Witness) -> None:
+    agent.job("each", witness.note(), schedule="@every 1s")
+    until(witness.lines, 10, "runs start")
+    with held(agent):
+        time.sleep(1.1)  # so that a fire is due that can't be recorded
+        agent.signal(signal.SIGTERM)
+        begun = time.monotonic()
+        while time.monotonic() < begun + 3:
+            assert [job["name"] for job in agent.get("/v1/jobs")] == ["each"]
+            time.sleep(0.1)
+    assert agent.wait(within=5) == 0
+    agent.start()
+    before = len(witness.lines())
+    until(lambda: len(witness.lines()) >= before + 3, 10, "runs go on")
+    assert len(witness.lines()) == len(set(witness.lines()))
+
+
+def test_a_second_term_ends_at_once(agent: Agent, witness: Witness) -> None:
+    agent.job("each", witness.note(), schedule="@every 1s")
+    until(witness.lines, 10, "runs start")
+    with held(agent):
+        time.sleep(1.1)
+        agent.signal(signal.SIGTERM)
+        until(lambda: "stopping" in agent.log.read_text(), 5, "it is about to stop")
+        time.sleep(0.5)
+        assert agent.alive
+        agent.signal(signal.SIGTERM)
+        assert agent.wait(within=1) == 1
+    agent.start()
+
+
+def test_a_store_that_cannot_be_written_holds_nothing_else_up(agent: Agent, witness: Witness) -> None:
+    """Fires wait, and are caught up; a run that ends meanwhile is recorded later; reads are answered."""
+    agent.job("each", witness.note(), schedule="@every 1s")
+    agent.job("long", "sleep 2; exit 4")
+    group = agent.run("long")
+    until(lambda: len(witness.lines()) >= 2 and agent.get("/v1/busy"), 10, "runs start")
+    with held(agent):
+        until(lambda: agent.call("GET", "/health").status == 503, 20, "the node says that it can't write")
+        assert "store" in agent.call("GET", "/health").json["issues"][0]
+        assert agent.get("/v1/jobs/long")["name"] == "long"
+        assert agent.call("POST", "/v1/jobs/long").status == 503
+    until(lambda: agent.call("GET", "/health").status == 200, 10, "it is well again")
+    assert agent.ended("long", group)["exit_code"] == 4
+    agent.change("each", disabled=True)
+    until(lambda: agent.get("/v1/busy") == [], 10, "nothing runs")
+    executions = agent.executions("each")
+    assert {execution["state"] for execution in executions} == {"success"}
+    assert sorted(witness.lines()) == sorted(execution["id"] for execution in executions)
+
+
+def test_the_runner_lives_until_its_runs_are_acknowledged(agent: Agent) -> None:
+    agent.job("short", "sleep 3; echo done")
+    group = agent.run("short")
+    until(lambda: agent.runs(), 10, "the run is running")
+    runner = agent.runner()
+    assert agent.terminate() == 0
+    until(lambda: not agent.runs(), 10, "the run is over")
+    time.sleep(3)  # a runner with nothing to keep would have ended by now
+    assert agent.runner() == runner
+    agent.start()
+    assert agent.output(agent.ended("short", group)) == b"done\n"
+    assert agent.terminate() == 0
+    until(lambda: not os.path.exists(f"/proc/{runner}"), 10, "a runner with nothing to keep ends")
+
+
+def test_leave_stops_the_node(agent: Agent) -> None:
+    agent.post("/v1/leave")
+    assert agent.wait(within=5) == 0
