@@ -130,7 +130,9 @@ class ExecutionRoutes:
         executions, cursor = await self._ledger.page(query, limit=limit, cursor=request.query.get("cursor") or None)
         if "_sort" in request.query or order == "ASC":
             executions.sort(key=sort, reverse=order == "DESC")
-        headers = {"X-Total-Count": str(await self._ledger.count(query))}
+        headers: dict[str, str] = {}
+        if job is not None:  # counting those of all jobs would read them all
+            headers["X-Total-Count"] = str(await self._ledger.count(query))
         if cursor is not None:
             headers["X-Next-Cursor"] = cursor
         return answer(request, await self._shapes(executions, tail), headers=headers)

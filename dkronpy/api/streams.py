@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
@@ -20,7 +19,6 @@ MAX_STREAMS: Final = 200
 MAX_WAITING: Final = 8 << 20
 """Bytes that a reader may be behind before it is dropped."""
 _HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def sent_event(event: str, data: bytes, id: str) -> bytes:
@@ -42,6 +40,8 @@ class Stream:
 
     def put(self, event: bytes) -> None:
         """Queue an event, as `sent_event` made it."""
+        if self._ended:
+            return
         self._waiting.append(event)
         self._size += len(event)
         if self._size > MAX_WAITING:
@@ -93,18 +93,13 @@ class Streams:
         for stream in self._open:
             stream.end()
 
-    async def serve(
-        self,
-        request: web.Request,
-        writer: Callable[[Stream], Awaitable[None]],
-        headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> web.StreamResponse:
+    async def serve(self, request: web.Request, writer: Callable[[Stream], Awaitable[None]]) -> web.StreamResponse:
         """Answer with what `writer` writes, until it returns or the reader goes.
 
         Raises Problem 503 when too many streams are open."""
         if len(self._open) >= MAX_STREAMS:
             raise Problem(503, f"{MAX_STREAMS} event streams are open already: close some")
-        response = web.StreamResponse(headers={**_HEADERS, **headers})
+        response = web.StreamResponse(headers=_HEADERS)
         stream = Stream(request, response)
         self._open.add(stream)
         try:

@@ -32,7 +32,10 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def run(self, config: HttpConfig, write: Callable[[bytes], None]) -> tuple[State, str]:
-        """Send the request; `write` gets the body of the answer. Returns how the run ended, and why where it failed."""
+        """Send the request; `write` gets the body of the answer. Returns how the run ended, and why where it failed.
+
+        A pattern is looked for in the first 4 MiB of the body.
+        """
         import aiohttp  # most runners never need it, and it doubles their memory
 
         body = bytearray()

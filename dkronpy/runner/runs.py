@@ -210,7 +210,7 @@ class Runs:
             if isinstance(config, ConfigError):
                 self.finish(run, State.FAILED, error=str(config))
             elif isinstance(config, ShellConfig):
-                self._supervisor.start(run, config, spec.env)
+                self._supervisor.start(run, config, spec)
             else:
                 self._request(run, config)
         if self._queue:

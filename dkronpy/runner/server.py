@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -40,6 +40,7 @@ class Server:
         self._ending = False
         self._over = asyncio.Event()
         self._idle_timer = self._loop.call_later(_FIRST_AGENT_WITHIN, self._end_if_useless)
+        self._loop.set_exception_handler(self._on_failure)
         self._runs = Runs(spool, self._emit, environment)
 
     async def listen(self) -> None:
@@ -78,7 +79,7 @@ class Server:
             case Start():
                 task = self._loop.create_task(self._start(agent, message))
                 self._starting.add(task)
-                task.add_done_callback(self._starting.discard)
+                task.add_done_callback(self._started)
             case Kill():
                 agent.send(Reply(message.call, done=self._runs.kill(message.key)))
             case Ack():
@@ -105,6 +106,18 @@ class Server:
         else:
             refused = await self._runs.start(message.specs)
         agent.send(Reply(message.call, refused))
+
+    def _started(self, task: asyncio.Task[None]) -> None:
+        self._starting.discard(task)
+        if not task.cancelled():
+            task.result()
+
+    def _on_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A step that failed in an unforeseen way would leave a run in between: rather end, and let a successor take
+        over from the journal."""
+        loop.default_exception_handler(context)
+        if "handle" in context:
+            self._over.set()
 
     def _on_closed(self, agent: Channel) -> None:
         self._agents.discard(agent)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from dkronpy.model.executors import ShellConfig
+from dkronpy.model.run import RunSpec
 from dkronpy.runner import process
 
 _OURS: Final = ("DKRON_", "DKRONPY_")
@@ -31,14 +32,14 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(_OURS)}
 
 
-def launch(config: ShellConfig, env: Mapping[str, str], base: Mapping[str, str], mark: str) -> process.Child:
+def launch(config: ShellConfig, spec: RunSpec, base: Mapping[str, str], mark: str) -> process.Child:
     """Start the command. Its environment is `base`, then the user's HOME, USER and LOGNAME if it runs as another one,
-    then `env`, then the config's.
+    then what `RunSpec` says of it.
 
     Raises: NotStartedError.
     """
     account, identity = _account(config.user, config.group) if config.user else (None, {})
-    environment = {**base, **identity, **env, **config.env, process.MARK: mark}
+    environment = {**base, **identity, **spec.env, **config.env, **spec.overrides, process.MARK: mark}
     stdin = _stdin(config.payload)
     try:
         if config.cwd:
@@ -73,15 +74,15 @@ def _locate(command: str, environment: Mapping[str, str]) -> str:
 
 def _stdin(payload: bytes | None) -> int:
     """A file that holds the payload: of any size, never blocking, and there also when the runner is not."""
-    if payload is None:
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        if payload is None:
+            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         fd = os.memfd_create("payload")
         with open(fd, "wb", closefd=False) as file:
             file.write(payload)
         os.lseek(fd, 0, os.SEEK_SET)
     except OSError as error:
-        raise NotStartedError(f"no memory for the payload: {error.strerror}") from error
+        raise NotStartedError(f"cannot be given its input: {error.strerror}") from error
     return fd
 
 

@@ -16,6 +16,7 @@ from typing import Final
 from dkronpy.model.duration import format_duration
 from dkronpy.model.execution import State
 from dkronpy.model.executors import ShellConfig
+from dkronpy.model.run import RunSpec
 from dkronpy.runner import process, shell
 from dkronpy.runner.journal import Spawned, Stopping
 from dkronpy.runner.run import Ledger, Run
@@ -51,10 +52,10 @@ class Supervisor:
         process.become_subreaper()
         self._loop.add_signal_handler(signal.SIGCHLD, self.reap)
 
-    def start(self, run: Run, config: ShellConfig, env: Mapping[str, str]) -> None:
+    def start(self, run: Run, config: ShellConfig, spec: RunSpec) -> None:
         """Start the process of a run; where that fails the run is over."""
         try:
-            child = shell.launch(config, env, self._environment, self._mark(run))
+            child = shell.launch(config, spec, self._environment, self._mark(run))
         except shell.NotStartedError as error:
             self._ledger.finish(run, State.FAILED, error.exit_code, str(error))
             return

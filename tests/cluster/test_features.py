@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dkronpy.model.times import parse_rfc3339
-from tests.support.processes import SECOND, Agent, fire_second, until
+from dkronpy.model.times import parse_rfc3339, rfc3339
+from tests.support.processes import Agent, Witness, fire_second, until
 
 KEY = "pBcTlrqlDmLAr1bkGrZVmQW7RvFtDvVhnFmpAZbTtv0="
 TOKEN = "a-token-that-no-run-may-see"
@@ -26,3 +26,197 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Generator[Agent]:
         yield agent.start()
     finally:
         agent.clean_up()
+
+
+# ---- environment
+
+
+def test_a_run_sees_what_it_should_and_no_secrets(node: Agent) -> None:
+    node.job("env", "env -0", config={"env": "FROM_JOB=job,BOTH=job"})
+    group = node.run("env", env={"BOTH": "run", "FROM_RUN": "run"})
+    execution = node.ended("env", group)
+    pairs = (pair.partition(b"=") for pair in node.output(execution).split(b"\0") if pair)
+    seen = {name.decode(): value.decode() for name, _, value in pairs}
+    assert execution["env"] == {"BOTH": "run", "FROM_RUN": "run"}
+    assert seen.items() >= {"FROM_JOB": "job", "FROM_RUN": "run", "BOTH": "run", "OURS": "seen"}.items()
+    assert seen.pop("DKRON_RUN", "")  # marks the processes of a run
+    assert {name: value for name, value in seen.items() if name.startswith(("DKRON", "ENV_"))} == {
+        "DKRON_JOB_NAME": "env",
+        "DKRON_EXECUTION_ID": execution["id"],
+        "DKRON_FIRE_TIME": rfc3339(group),
+        "DKRON_ATTEMPT": "1",
+        "DKRON_EPOCH": str(execution["epoch"]),
+        "ENV_JOB_NAME": "env",
+    }
+
+
+def test_the_runner_holds_no_secrets(node: Agent) -> None:
+    environment = Path(f"/proc/{node.runner()}/environ").read_bytes()
+    assert b"OURS=seen" in environment
+    assert KEY.encode() not in environment
+    assert TOKEN.encode() not in environment
+
+
+# ---- kill
+
+
+def test_kill_ends_the_whole_group(node: Agent) -> None:
+    node.job("tree", "sleep 60 & (sleep 60 & sleep 60) & echo ready; wait")
+    group = node.run("tree")
+    execution = until(lambda: _running(node, "tree", group), 10, "it runs")
+    until(lambda: len(node.runs()) >= 4, 10, "its processes are there")
+    answer = node.post(f"/v1/jobs/tree/executions/{execution['id']}/kill")
+    assert answer["id"] == execution["id"]
+    killed = node.ended("tree", group, 5)
+    assert (killed["state"], killed["exit_code"]) == ("killed", 143)
+    assert node.runs() == []
+    assert node.output(killed) == b"ready\n"
+    assert node.call("POST", f"/v1/jobs/tree/executions/{execution['id']}/kill").status == 409
+
+
+def test_kill_is_by_force_after_the_grace(node: Agent) -> None:
+    command = "trap 'echo no' TERM; echo ready; while :; do sleep 0.1; done"
+    node.job("stubborn", command, config={"kill_grace": "1s"}, retries=2)
+    group = node.run("stubborn")
+    execution = until(lambda: _running(node, "stubborn", group), 10, "it runs")
+    until(lambda: node.output(execution) == b"ready\n", 10, "its trap is set")
+    asked = time.time_ns()
+    node.post(f"/v1/jobs/stubborn/executions/{execution['id']}/kill")
+    killed = node.ended("stubborn", group, 10)
+    assert (killed["state"], killed["exit_code"]) == ("killed", 137)
+    assert 0.9 < (parse_rfc3339(killed["finished_at"]) - asked) / 1e9 < 3
+    assert node.output(killed) == b"ready\nno\n"
+    assert node.runs() == []
+    assert len(node.executions("stubborn")) == 1, "what somebody ended is not tried again"
+
+
+# ---- output
+
+
+def test_output_is_followed_while_it_comes(node: Agent) -> None:
+    node.job("slow", "for i in 1 2 3 4 5 6; do echo \"é $i\"; sleep 0.5; done; exit 3")
+    group = node.run("slow")
+    execution = until(lambda: _running(node, "slow", group), 10, "it runs")
+    *parts, end = node.follow_output(execution)
+    assert {part.event for part in parts} == {"output"}
+    assert "".join(part.data["data"] for part in parts) == "".join(f"é {number}\n" for number in range(1, 7))
+    assert (end.event, end.data["state"], end.data["exit_code"]) == ("end", "failed", 3)
+    arrivals = [part.at for part in parts]
+    assert len(parts) >= 4, "a line comes when it is written"
+    assert end.at - arrivals[0] > 1.5
+    assert max(later - sooner for sooner, later in zip(arrivals, arrivals[1:], strict=False)) < 1.5
+
+
+def test_50_megabytes_of_output(node: Agent) -> None:
+    size, last = 50 << 20, 7_500_000
+    node.job("much", f"seq 1 {last} | head -c {size}")
+    execution = node.ended("much", node.run("much"), 60)
+    produced = "".join(f"{number}\n" for number in range(1, last + 1)).encode()[:size]
+    assert len(produced) == size
+    assert (execution["state"], execution["output_size"]) == ("success", size)
+    assert execution["output_sha256"] == hashlib.sha256(produced).hexdigest()
+    stored = node.output(execution)
+    assert 200_000 < len(stored) < size
+    assert stored == produced[-len(stored) :]
+    assert node.get(f"/v1/jobs/much/executions/{execution['id']}")["output_truncated"] is True
+
+
+# ---- deletion
+
+
+def test_a_deleted_job_made_again_begins_with_a_clean_history(node: Agent, witness: Witness) -> None:
+    node.job("phoenix", "true")
+    node.ended("phoenix", node.run("phoenix"))
+    node.change("phoenix", executor_config={"command": f"{witness.note('old')}; sleep 2; {witness.note('old')}"})
+    node.change("phoenix", executor_config={"shell": "true"})
+    old = node.run("phoenix")
+    until(lambda: len(witness.lines()) == 1, 10, "it runs")
+    assert node.call("DELETE", "/v1/jobs/phoenix").status == 200
+    assert node.call("GET", "/v1/jobs/phoenix").status == 404
+    node.job("phoenix", witness.note("new"))
+    new = node.run("phoenix")
+    assert node.ended("phoenix", new)["state"] == "success"
+    until(lambda: witness.lines() == ["old", "new", "old"], 10, "the old run goes on to its end")
+    until(lambda: [e["group"] for e in node.executions("phoenix")] == [new], 10, f"only {new} is left, not {old}")
+    job = node.get("/v1/jobs/phoenix")
+    assert (job["success_count"], job["error_count"], job["status"]) == (1, 0, "success")
+    again = node.run("phoenix")
+    assert node.ended("phoenix", again)["state"] == "success"
+    assert [execution["group"] for execution in node.executions("phoenix")] == [new, again]
+
+
+def test_an_ephemeral_job_goes_once_it_has_succeeded(node: Agent, witness: Witness) -> None:
+    command = f'{witness.note()}; [ "$(wc -l < {witness.path})" = 3 ]'
+    node.job("mayfly", command, schedule="@every 1s", ephemeral=True)
+    until(lambda: node.call("GET", "/v1/jobs/mayfly").status == 404, 15, "it is deleted")
+    time.sleep(1.5)
+    assert len(witness.lines()) == 3
+
+
+# ---- what starts a run
+
+
+def test_a_child_runs_once_for_each_success_of_its_parent(node: Agent, witness: Witness) -> None:
+    node.job("parent", '[ "$FAIL" = "" ]', retries=0)
+    node.job("child", witness.note("$DKRON_EXECUTION_ID"), schedule="", parent_job="parent")
+    assert node.get("/v1/jobs/parent")["dependent_jobs"] == ["child"]
+    for env in ({}, {"FAIL": "yes"}, {}):
+        node.ended("parent", node.run("parent", env=env))
+    until(lambda: len(witness.lines()) == 2, 10, "the child runs twice")
+    until(lambda: node.get("/v1/busy") == [], 10, "nothing runs")
+    children = node.executions("child")
+    assert [execution["id"] for execution in children] == witness.lines()
+    assert {(execution["trigger"], execution["state"]) for execution in children} == {("parent", "success")}
+
+
+def test_runoncreate_runs_once(node: Agent, witness: Witness) -> None:
+    created = node.job("eager", witness.note(), schedule="@yearly", path="/v1/jobs?runoncreate")
+    execution = node.ended("eager", created["run"]["group"])
+    assert (execution["state"], execution["trigger"]) == ("success", "create")
+    assert witness.lines() == [execution["id"]]
+    assert len(node.executions("eager")) == 1
+
+
+def test_a_disabled_job_can_be_run_by_hand(node: Agent, witness: Witness) -> None:
+    node.job("off", witness.note(), schedule="@every 1s", disabled=True)
+    assert node.get("/v1/jobs/off")["next"] is None
+    execution = node.ended("off", node.run("off"))
+    assert (execution["state"], execution["trigger"]) == ("success", "manual")
+    time.sleep(1.5)
+    assert witness.lines() == [execution["id"]]
+
+
+def test_a_pause_holds_over_a_restart_and_is_recorded(node: Agent, witness: Witness) -> None:
+    node.job("often", witness.note(), schedule="@every 1s")
+    until(lambda: len(witness.lines()) >= 2, 10, "it runs")
+    assert node.post("/v1/pause", {"reason": "moving house"})["paused"] is True
+    paused = len(witness.lines())
+    until(lambda: sum(e["reason"] == "paused" for e in node.executions("often")) >= 2, 10, "fires are skipped")
+    node.kill()
+    node.start()
+    held = node.get("/v1/pause")
+    assert (held["paused"], held["reason"]) == (True, "moving house")
+    by_hand = node.ended("often", node.run("often"))
+    assert by_hand["state"] == "success"
+    until(lambda: node.executions("often")[-1]["reason"] == "paused", 10, "fires are still skipped")
+    assert len(witness.lines()) <= paused + 2  # one may have been on its way
+    assert node.post("/v1/unpause")["paused"] is False
+    unpaused = time.time()
+    until(lambda: sum(fire_second(e) > unpaused for e in _fires(node, "often")) >= 2, 10, "it runs again")
+    node.change("often", disabled=True)
+    until(lambda: node.get("/v1/busy") == [], 10, "nothing runs")
+    fires = _fires(node, "often")
+    seconds = [fire_second(execution) for execution in fires]
+    assert seconds == list(range(seconds[0], seconds[-1] + 1))
+    reasons = "".join("-" if execution["reason"] == "paused" else "+" for execution in fires)
+    assert {execution["state"] for execution in fires} == {"success", "skipped"}
+    assert reasons.strip("+").strip("-") == "", f"one stretch of fires is skipped: {reasons}"
+    assert sorted(witness.lines()) == sorted(e["id"] for e in node.executions("often") if e["state"] == "success")
+
+
+def _fires(node: Agent, name: str) -> list[Any]:
+    return [execution for execution in node.executions(name) if execution["trigger"] == "schedule"]
+
+
+def _running(node: Agent, name: str, group: int) -> Any:
+    return next((e for e in node.executions(name, f"&group={group}") if e["state"] == "running"), None)

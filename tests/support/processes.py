@@ -342,14 +342,14 @@ class Witness:
     """A file outside the node that runs write to: what really ran, whatever the node says."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def note(self, text: str = "$DKRON_EXECUTION_ID") -> str:
         """The shell command by which a run appends a line."""
-        return f'echo "{text}" >> {self._path}'
+        return f'echo "{text}" >> {self.path}'
 
     def lines(self) -> list[str]:
-        return self._path.read_text().splitlines() if self._path.exists() else []
+        return self.path.read_text().splitlines() if self.path.exists() else []
 
 
 def _path(execution: Any) -> str:

@@ -151,11 +151,12 @@ async def test_an_unknown_executor_fails_and_names_the_known_ones(agent: Agent):
 
 async def test_environment(agent: Agent):
     config = {"command": "env", "env": "A=1,2,B=x=y,C=config"}
-    spec = RunSpec("job", 1, 1, "node", "shell", config, {"C": "order", "DKRON_JOB_NAME": "job"})
+    env = {"C": "order", "DKRON_JOB_NAME": "job"}
+    spec = RunSpec("job", 1, 1, "node", "shell", config, env, {"D": "trigger", "B": "trigger"})
     await agent.runner.start([spec])
     ended = await agent.end(spec.key)
     env = dict(line.split("=", 1) for line in ended.tail.decode().splitlines())
-    assert (env["A"], env["B"], env["C"]) == ("1,2", "x=y", "config")
+    assert (env["A"], env["B"], env["C"], env["D"]) == ("1,2", "trigger", "config", "trigger")
     assert env["DKRON_JOB_NAME"] == "job"
     assert env["PATH"] == os.environ["PATH"]
     assert {name for name in env if name.startswith("DKRON")} == {"DKRON_JOB_NAME", "DKRON_RUN"}
