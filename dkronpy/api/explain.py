@@ -90,12 +90,9 @@ class ExplainRoutes:
             at = self._context.views.next(held) or now
         second = at - at % SECOND
         name = held.value.name
-        edit = in_force(await self._services.jobs.edits(name), at)
+        edit, fire = in_force(await self._services.jobs.edits(name), second, at)
         job = None if edit is None else edit.job
         schedule = None if job is None else _readable(job)
-        fire = None if job is None or schedule is None else next_fire(job, schedule, second - 1)
-        if fire is not None and fire >= second + SECOND:
-            fire = None
         executions = await self._recorded(name, second, fire)
         if executions:
             verdict, words = _from_records(executions)
@@ -170,9 +167,23 @@ def _decided(cursor: Cursor, state: JobState, job: Job, fire: int) -> bool:
     return state.adopted >= job.since and fire <= cursor.after(job.name) and not in_backlog
 
 
-def in_force(edits: Sequence[Edit], at: int) -> Edit | None:
-    """The newest edit up to `at`; `edits` are oldest first."""
-    return next((edit for edit in reversed(edits) if edit.since <= at), None)
+def in_force(edits: Sequence[Edit], second: int, at: int) -> tuple[Edit | None, int | None]:
+    """The edit whose definition held at `at`, and its fire in that second; `edits` are oldest first.
+
+    A fire at or before the edit follows the definition before it, so in a second with edits an older one may own it."""
+    newest: Edit | None = None
+    for edit in reversed(edits):
+        if edit.since > at:
+            continue
+        newest = newest or edit
+        schedule = None if edit.job is None else _readable(edit.job)
+        if edit.job is not None and schedule is not None:
+            fire = next_fire(edit.job, schedule, max(second - 1, edit.since))
+            if fire is not None and fire < second + SECOND:
+                return edit, fire
+        if edit.since < second:
+            break
+    return newest, None
 
 
 def _readable(job: Job) -> Schedule | None:

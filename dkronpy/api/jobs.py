@@ -136,8 +136,8 @@ class JobRoutes:
         """The jobs that pass every filter of the query, by name."""
         query = request.query
         tests: list[Callable[[Held[Job]], bool]] = []
-        if wanted := query.get("q", "").casefold():
-            tests.append(lambda held: wanted in held.value.name or wanted in held.value.displayname.casefold())
+        if wanted := query.get("q", "").lower():
+            tests.append(lambda held: wanted in held.value.name or wanted in held.value.displayname.lower())
         if status_text := query.get("status", ""):
             if status_text not in _STATUSES:
                 raise invalid(("status", f"must be one of {', '.join(_STATUSES)}, not {status_text[:40]!r}"))

@@ -35,14 +35,18 @@ class LocalLane:
         self._open = True
         self._loop = asyncio.get_running_loop()
         self._receive = receive
-        node.attach(attach, self._from_node)
+        self._session = attach.session
+        node.attach(attach, self._from_node, self._over)
 
     def send(self, message: ToNode) -> None:
         self._loop.call_soon(self._deliver, message)
 
     def close(self) -> None:
         self._open = False
-        self._node.detach()
+        self._node.detach(self._session)
+
+    def _over(self) -> None:
+        self._open = False
 
     def _deliver(self, message: ToNode) -> None:
         if self._open:

@@ -86,7 +86,12 @@ class Leader:
     def attach(self, node: str, connect: Callable[[Attach, Callable[[str, ToLeader], None]], Lane]) -> None:
         """Open a session with a node; `connect` makes the lane. Raises StaleEpoch."""
         session = f"{self.epoch}-{node}-{self._parts.now()}"
-        self._lanes[node] = connect(Attach(session, self.epoch, self._epoch.value.node), self._receive)
+        self._lanes[node] = connect(Attach(session, self.epoch, self._epoch.value.node), self.receive)
+
+    def detach(self, lane: Lane) -> None:
+        """The session is over. What was ordered in it and is not known to have started waits for the next one."""
+        if self._lanes.get(lane.node) is lane:
+            del self._lanes[lane.node]
 
     def stop(self) -> None:
         """Decide nothing more; `run` returns when the step at hand is committed and carried out."""
@@ -185,7 +190,8 @@ class Leader:
 
     # ---- inputs
 
-    def _receive(self, node: str, message: ToLeader) -> None:
+    def receive(self, node: str, message: ToLeader) -> None:
+        """A message of a node in session."""
         board = self._board
         assert board is not None, "nodes attach to a loaded board"
         match message:

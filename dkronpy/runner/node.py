@@ -67,7 +67,10 @@ class Node:
         self._monotonic = monotonic
         self._runs: dict[Key, _Run] = {}
         self._runner: RunnerClient | None = None
+        self.session = ""
+        """The session in force; empty when there is none."""
         self._send: Callable[[ToLeader], None] | None = None
+        self._ended: Callable[[], None] | None = None
         self._epoch = 0
         self._lease_end = 0
         self._orders: asyncio.Queue[RunSpec] = asyncio.Queue()
@@ -140,8 +143,11 @@ class Node:
 
     # ---- the lane
 
-    def attach(self, message: Attach, send: Callable[[ToLeader], None]) -> None:
-        """Begin a session; what is ordered in an earlier one and not yet started will not start. Raises StaleEpoch."""
+    def attach(self, message: Attach, send: Callable[[ToLeader], None], ended: Callable[[], None]) -> None:
+        """Begin a session; what is ordered in an earlier one and not yet started will not start, and its `ended` is
+        called.
+
+        Raises StaleEpoch."""
         if message.epoch < self._epoch:
             raise StaleEpoch(
                 f"node {self.name} has seen epoch {self._epoch}, {message.leader} leads epoch {message.epoch}"
@@ -149,15 +155,21 @@ class Node:
         if message.epoch > self._epoch:
             _write_epoch(self._spool_dir / "epoch", message.epoch)
             self._epoch = message.epoch
-        self._drop_orders()
-        self._send = send
+        self._end_session()
+        self.session, self._send, self._ended = message.session, send, ended
         self._renew()
         self._announce()
 
-    def detach(self) -> None:
-        """The session is over."""
-        self._send = None
+    def detach(self, session: str) -> None:
+        """The session is over; nothing happens if another one has begun."""
+        if session == self.session:
+            self._end_session()
+
+    def _end_session(self) -> None:
+        ended, self.session, self._send, self._ended = self._ended, "", None, None
         self._drop_orders()
+        if ended is not None:
+            ended()
 
     def receive(self, message: ToNode) -> None:
         """A message of the session's leader."""

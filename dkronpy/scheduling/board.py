@@ -120,6 +120,9 @@ class Board:
         for name, state in snapshot.states.items():
             if name not in snapshot.jobs and name not in snapshot.edits:
                 self.doomed[name] = state.adopted
+        for name, groups in self.by_job.items():
+            if name in snapshot.jobs and min(groups) < snapshot.jobs[name].created:
+                self.doomed[name] = snapshot.jobs[name].created - 1
 
     def _sweep(self, horizon: int) -> None:
         """Turn a backlog into a sweep, and find what the sweeps owe."""
@@ -223,6 +226,10 @@ class Board:
     def execution(self, key: Key) -> Execution | None:
         group = self.groups.get((key[0], key[1]))
         return None if group is None else group.executions.get(key)
+
+    def job_of(self, execution: Execution) -> Job | None:
+        """The job that an execution belongs to; None when that was deleted, also if its name is in use again."""
+        return None if execution.group <= self.doomed.get(execution.job, -1) else self.jobs.get(execution.job)
 
     def free_group(self, job: str, wanted: int) -> int:
         """`wanted`, or the next number that no group or trigger of the job has."""

@@ -88,7 +88,7 @@ def _finish(board: Board, step: Step, result: Execution, now: int) -> None:
     if result.key in board.kills:
         board.kills.discard(result.key)
         step.kills_done.add(result.key)
-    job = board.jobs.get(result.job)
+    job = board.job_of(result)
     if job is not None:
         _set_state(board, step, job.name, counted(board.states.get(job.name, JobState()), result))
         again = retry(job, result, board.members, now, board.epoch)
@@ -253,7 +253,7 @@ def _retries(board: Board, step: Step, now: int, limit: int) -> None:
         execution = board.execution(key)
         if execution is None or execution.state is not State.QUEUED:
             continue
-        job = board.jobs.get(execution.job)
+        job = board.job_of(execution)
         if job is None:
             result = msgspec.structs.replace(execution, state=State.KILLED, finished=now, error="the job was deleted")
             step.archive.append((result, None))
@@ -270,7 +270,7 @@ def _reorders(board: Board, step: Step, limit: int) -> None:
         execution = board.execution(board.reorder.popleft())
         if execution is None or execution.state is not State.DISPATCHED:
             continue
-        job = board.jobs.get(execution.job)
+        job = board.job_of(execution)
         if job is None:
             board.report_lost(execution.key, "the job was deleted before its order was confirmed")
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from dkronpy.gossip.codec.messages import (
@@ -37,6 +37,7 @@ from dkronpy.gossip.swim.versions import check_versions
 log = logging.getLogger(__name__)
 
 _LAST_INCARNATION: Final = (1 << 32) - 1
+_STATES: Final = frozenset(NodeState)
 
 
 class Above(NewsSource, Protocol):
@@ -117,7 +118,7 @@ class Swim:
     def start(self) -> None:
         """Be there."""
         self.nodes.add(self.me)
-        self._announce()
+        self.announce()
         self._above.joined(self.me)
         self._prober.start()
         self._context.after(self._context.rng.randrange(self._profile.push_pull_interval), self._push_pull)
@@ -125,7 +126,7 @@ class Swim:
     def set_meta(self, meta: bytes) -> None:
         """Tell everybody other meta data, at most MAX_META bytes."""
         self.me.meta = meta
-        self._announce()
+        self.announce()
         self._above.updated(self.me)
 
     def leave(self, done: Callable[[], None]) -> None:
@@ -192,6 +193,8 @@ class Swim:
         node speaks no version that all understand."""
         heard: list[tuple[PushPullNode, Alive, Address]] = []
         for node in remote.nodes:
+            if node.state not in _STATES:
+                raise CodecError(f"{node.name} is in the unknown state {node.state}")
             alive = Alive(node.incarnation, node.name, node.addr, node.port, node.meta, node.vsn)
             heard.append((node, alive, self._checked(alive)))
         check_versions(remote.nodes, self.nodes)
@@ -201,10 +204,8 @@ class Swim:
                     self._alive(alive, address)
                 case NodeState.LEFT:
                     self._dead(Dead(node.incarnation, node.name, node.name))
-                case NodeState.DEAD | NodeState.SUSPECT:  # it may object first
+                case _:  # also a dead one may object first
                     self._suspect(Suspect(node.incarnation, node.name, self.me.name))
-                case _:
-                    raise CodecError(f"{node.name} is in the unknown state {node.state}")
         if remote.user_state:
             self._above.merge_state(remote.user_state)
 
@@ -357,9 +358,10 @@ class Swim:
         """Object to what is said of this node, and doubt its own health: others don't hear from it."""
         self.me.incarnation = max(self.me.incarnation, accused)
         self.awareness.change(1)
-        self._announce()
+        self.announce()
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
+        """Say again that this node is there."""
         me = self.me
         me.state = NodeState.ALIVE
         me.incarnation = min(me.incarnation + 1, _LAST_INCARNATION)
@@ -367,7 +369,3 @@ class Swim:
             Alive(me.incarnation, me.name, ip_bytes(me.address.host), me.address.port, me.meta, me.versions), me.name
         )
 
-
-def alive_names(nodes: Sequence[Node]) -> list[str]:
-    """For logs."""
-    return [node.name for node in nodes if not node.gone]

@@ -161,6 +161,21 @@ async def test_the_definition_of_then_is_asked(node: ApiNode, api: TestClient) -
     assert (await explain(api, "2026-11-18T11:07:20Z"))["verdict"] == "no_fire"
 
 
+async def test_a_fire_in_the_second_of_an_edit_follows_the_definition_before_it(node: ApiNode, api: TestClient) -> None:
+    await create(api, schedule="@every 10s")
+    node.now = NOW + 10 * SECOND + SECOND // 2
+    await create(api, schedule="@every 5s")
+    found = await explain(api, "2026-11-18T11:06:50.9Z")
+    assert (found["fire_time"], found["definition"]["schedule"]) == ("2026-11-18T11:06:50Z", "@every 10s")
+    node.now = NOW + 15 * SECOND + SECOND // 2
+    await create(api, schedule="@every 1h")
+    found = await explain(api, "2026-11-18T11:06:55.9Z")
+    assert (found["fire_time"], found["definition"]["schedule"]) == ("2026-11-18T11:06:55Z", "@every 5s")
+    await create(api, "made-later", schedule="@every 5s")
+    async with api.get("/v1/jobs/made-later/explain?at=2026-11-18T11:06:55.9Z") as response:
+        assert (await response.json())["verdict"] == "no_fire"
+
+
 async def test_bad_times(api: TestClient) -> None:
     await create(api)
     await problem(await api.get("/v1/jobs/job1/explain?at=yesterday"), 400, "at")

@@ -57,6 +57,8 @@ async def test_gaps(history: History) -> None:
     assert await read(history, 8) == (12, b"cdef", 16)
     assert await read(history, -6) == (12, b"cdef", 16)
     assert (await history.outputs([RUN.key], tail=9))[RUN.key] == Output(12, b"cdef", 16)
+    await history.write([], [piece(RUN, 9, b"9a")])
+    assert await read(history, 8) == (9, b"9a", 16)
     await history.write([], [piece(RUN, 0, b"0123456789abcd")])
     assert await read(history) == (0, b"0123456789abcdef", 16)
 

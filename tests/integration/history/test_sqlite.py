@@ -190,6 +190,20 @@ async def test_pruning_is_not_forgotten_when_a_transaction_fails(path: Path) -> 
         assert await history.count(Query()) == 5
 
 
+async def test_one_call_looks_at_few_jobs(path: Path) -> None:
+    async with opened(path) as history:
+        assert not await history.prune(Retention(5), now=T0)
+        await history.write([ran(f"job{n}", T0) for n in range(30)], [])
+        more = [await history.prune(Retention(5), now=T0, batch=10) for _ in range(4)]
+        assert more == [True, True, True, False]
+
+
+async def test_a_reader_can_not_write(path: Path) -> None:
+    async with opened(path) as history:
+        with pytest.raises(HistoryError, match="readonly"):
+            await history._database.read(lambda connection: connection.execute("DELETE FROM execution"))
+
+
 async def test_slow_reads_hold_up_nobody(path: Path) -> None:
     began, go_on = threading.Semaphore(0), threading.Event()
 
