@@ -1,8 +1,9 @@
 """How fast processes start: bare os.posix_spawn beside runs of /bin/true through the runner, journaled and reported.
 
-    python bench/spawn_bench.py [--runs 2000]
+    python bench/spawn_bench.py [--runs 1000] [--rounds 5]
 
-Prints one line a figure; `ratio` is the runner's rate over the bare one's of the same concurrency.
+Prints one line a concurrency: medians over the rounds, in which both take turns; `ratio` is the runner's rate over the
+bare one's of the same round.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -84,15 +86,20 @@ async def through_runner(spool: Path, runs: int, concurrent: int) -> tuple[float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=2000)
-    runs: int = parser.parse_args().runs
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         for concurrent in (1, 8, 64):
-            alone = bare(runs, concurrent)
-            rate, wait = asyncio.run(through_runner(Path(directory), runs, concurrent))
+            rounds: list[tuple[float, float, float, float]] = []
+            for _ in range(arguments.rounds):
+                alone = bare(arguments.runs, concurrent)
+                rate, wait = asyncio.run(through_runner(Path(directory), arguments.runs, concurrent))
+                rounds.append((alone, rate, rate / alone, wait))
+            alone, rate, ratio, wait = (statistics.median(figures) for figures in zip(*rounds, strict=True))
             print(
                 f"{concurrent:3} at a time: bare posix_spawn {alone:5.0f}/s, through the runner {rate:5.0f}/s, "
-                f"ratio {rate / alone:.2f}, median {wait:.1f} ms"
+                f"ratio {ratio:.2f}; {wait:.1f} ms from order to end"
             )
 
 

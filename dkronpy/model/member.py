@@ -18,14 +18,24 @@ class MemberStatus(IntEnum):
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
-    """A node as gossip knows it."""
+    """A node as gossip knows it. `protocol`: versions of memberlist's protocol, `delegate`: of serf's."""
 
     name: str
     addr: str
     port: int
     tags: dict[str, str]
     status: MemberStatus = MemberStatus.ALIVE
+    protocol_min: int = 1
+    protocol_max: int = 5
+    protocol_cur: int = 2
+    delegate_min: int = 2
+    delegate_max: int = 5
+    delegate_cur: int = 4
 
     @property
     def alive(self) -> bool:
         return self.status is MemberStatus.ALIVE
+
+    def with_status(self, status: MemberStatus) -> Member:
+        """The same member in another state."""
+        return msgspec.structs.replace(self, status=status)

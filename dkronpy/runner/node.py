@@ -285,6 +285,10 @@ class Node:
             return
         start, data = self._client.read(key, run.sent, PART)
         if not data:
+            if run.ended is not None:
+                # The spool could not keep the rest (a full disk); the result says so.
+                run.sent = run.stored = run.size
+                self._settle(key, run)
             return
         run.sent = start + len(data)
         self._tell(OutputPart(key, start, data))

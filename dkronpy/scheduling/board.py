@@ -176,7 +176,7 @@ class Board:
         debt = self.debts[name]
         decided = self.states.get(name, JobState()).decided
         ranges = owed_ranges(name, self.cursor, decided, debt.pending)
-        parts = cut(ranges, definitions(debt.adopted, debt.pending))
+        parts = [*self._in_grace(debt, decided), *cut(ranges, definitions(debt.adopted, debt.pending))]
         found: list[Span] = []
         for job, after, until in parts:
             schedule = self.schedule(job)
@@ -185,6 +185,16 @@ class Board:
                 settled = None if job is debt.adopted else self._settled(debt)
                 found.append(Span(job, schedule, after, until, settled))
         return found
+
+    def _in_grace(self, debt: Debt, decided: int) -> list[tuple[Job, int, int]]:
+        """A new job whose schedule may start late (`@after`) also owes a fire before it was written, within that grace."""
+        first = debt.pending[0] if debt.pending and debt.adopted is None else None
+        if first is None or first.job is None:
+            return []
+        schedule = self.schedule(first.job)
+        if schedule is None or schedule.grace is None:
+            return []
+        return [(first.job, max(decided, first.since - schedule.grace - 1), first.since)]
 
     def _settled(self, debt: Debt) -> Settled | None:
         """What the adopted definition has decided after the first edit: it was scheduled by up to the cursor, but for

@@ -68,7 +68,8 @@ def test_jobs_answered_with_201_survive_kill_9(make_agent: Callable[..., Agent],
         for name in last:
             agent.run(name)
         for name in last:
-            until(lambda name=name: Counter(witness.lines())[name] > before[name], 10, f"{name} runs")
+            seen = before[name]
+            until(lambda name=name, seen=seen: Counter(witness.lines())[name] > seen, 10, f"{name} runs")
         until(lambda: asked <= set(witness.lines()), 10, "every run that was asked for with its job has been")
         agent.kill()
     manual = Counter(witness.lines())
@@ -175,9 +176,7 @@ def test_a_run_goes_on_over_term(agent: Agent, witness: Witness) -> None:
 
 
 @pytest.mark.parametrize("ends_while_away", [False, True])
-def test_forbid_holds_over_a_crash_and_ends_with_the_run(
-    agent: Agent, witness: Witness, ends_while_away: bool
-) -> None:
+def test_forbid_holds_over_a_crash_and_ends_with_the_run(agent: Agent, witness: Witness, ends_while_away: bool) -> None:
     begin, end = witness.note("begin $(date +%s%N)"), witness.note("end $(date +%s%N)")
     command = f"{begin}; sleep {1 if ends_while_away else 4}; {end}"
     agent.job("alone", command, schedule="@every 1s", concurrency="forbid")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Generator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_kill_is_by_force_after_the_grace(node: Agent) -> None:
 
 
 def test_output_is_followed_while_it_comes(node: Agent) -> None:
-    node.job("slow", "for i in 1 2 3 4 5 6; do echo \"é $i\"; sleep 0.5; done; exit 3")
+    node.job("slow", 'for i in 1 2 3 4 5 6; do echo "é $i"; sleep 0.5; done; exit 3')
     group = node.run("slow")
     execution = until(lambda: _running(node, "slow", group), 10, "it runs")
     *parts, end = node.follow_output(execution)
@@ -104,7 +105,7 @@ def test_output_is_followed_while_it_comes(node: Agent) -> None:
     arrivals = [part.at for part in parts]
     assert len(parts) >= 4, "a line comes when it is written"
     assert end.at - arrivals[0] > 1.5
-    assert max(later - sooner for sooner, later in zip(arrivals, arrivals[1:], strict=False)) < 1.5
+    assert max(later - sooner for sooner, later in pairwise(arrivals)) < 1.5
 
 
 def test_50_megabytes_of_output(node: Agent) -> None:
@@ -124,24 +125,29 @@ def test_50_megabytes_of_output(node: Agent) -> None:
 # ---- deletion
 
 
-def test_a_deleted_job_made_again_begins_with_a_clean_history(node: Agent, witness: Witness) -> None:
-    node.job("phoenix", f"{witness.note('old')}; sleep $NAP; {witness.note('old')}; exit 1")
-    node.ended("phoenix", node.run("phoenix", env={"NAP": "0"}))
-    old = node.run("phoenix", env={"NAP": "2"})
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_deleted_job_made_again_begins_with_a_clean_history(node: Agent, witness: Witness, crash: bool) -> None:
+    name = f"phoenix-{int(crash)}"
+    node.job(name, f"{witness.note('old')}; sleep $NAP; {witness.note('old')}; exit 1")
+    node.ended(name, node.run(name, env={"NAP": "0"}))
+    old = node.run(name, env={"NAP": "4" if crash else "2"})
     until(lambda: len(witness.lines()) == 3, 10, "it runs")
-    assert node.call("DELETE", "/v1/jobs/phoenix").status == 200
-    assert node.call("GET", "/v1/jobs/phoenix").status == 404
-    node.job("phoenix", witness.note("new"), retries=3, retry={"initial": "100ms"})
-    new = node.run("phoenix")
-    assert node.ended("phoenix", new)["state"] == "success"
+    assert node.call("DELETE", f"/v1/jobs/{name}").status == 200
+    assert node.call("GET", f"/v1/jobs/{name}").status == 404
+    node.job(name, witness.note("new"), retries=3, retry={"initial": "100ms"})
+    new = node.run(name)
+    assert node.ended(name, new)["state"] == "success"
+    if crash:
+        node.kill()
+        node.start()
     until(lambda: witness.lines() == ["old", "old", "old", "new", "old"], 10, "the old run goes on to its end")
-    until(lambda: [e["group"] for e in node.executions("phoenix")] == [new], 10, f"only {new} is left, not {old}")
-    again = node.run("phoenix")
-    assert node.ended("phoenix", again)["state"] == "success"
+    until(lambda: [e["group"] for e in node.executions(name)] == [new], 10, f"only {new} is left, not {old}")
+    again = node.run(name)
+    assert node.ended(name, again)["state"] == "success"
     time.sleep(0.5)  # the old run is not tried again as if it were one of the new job
     assert witness.lines() == ["old", "old", "old", "new", "old", "new"]
-    assert [execution["group"] for execution in node.executions("phoenix")] == [new, again]
-    job = node.get("/v1/jobs/phoenix")
+    assert [execution["group"] for execution in node.executions(name)] == [new, again]
+    job = node.get(f"/v1/jobs/{name}")
     assert (job["success_count"], job["error_count"], job["status"]) == (2, 0, "success")
 
 

@@ -19,7 +19,11 @@ KILLS = 40 if FULL else 8
 
 @pytest.mark.parametrize("with_agent", [False, True])
 def test_a_run_is_adopted_or_lost_once(agent: Agent, witness: Witness, with_agent: bool) -> None:
-    agent.job("count", f'{witness.note()}; for i in $(seq 1 {LINES}); do echo "line $i"; sleep 0.1; done; exit 7')
+    agent.job(
+        "count",
+        f'{witness.note()}; for i in $(seq 1 {LINES}); do echo "line $i"; sleep 0.1; done; exit 7',
+        concurrency="forbid",
+    )
     group = agent.run("count")
     until(lambda: len(agent.get("/v1/busy")) == 1 and witness.lines(), 10, "the run is running")
     os.kill(agent.runner(), signal.SIGKILL)
@@ -80,7 +84,9 @@ def test_jobs_go_on_while_runners_die(agent: Agent, witness: Witness) -> None:
         assert set(states) <= {"success", "lost"}, [e for e in executions if e["state"] not in {"success", "lost"}]
         ran = {f"{name}/{e['id']}" for e in executions if e["state"] == "success"}
         assert ran <= set(started)
-        assert set(started) & {f"{name}/{e['id']}" for e in executions} == {s for s in started if s.startswith(f"{name}/")}
+        assert set(started) & {f"{name}/{e['id']}" for e in executions} == {
+            s for s in started if s.startswith(f"{name}/")
+        }
         assert states["success"] >= KILLS
 
 

@@ -42,4 +42,6 @@ def test_witness_and_history_and_fires_agree(
     assert late[0] >= 0, "nothing starts early"
     shown = [f"{late[int(len(late) * share)] * 1000:.0f} ms" for share in (0.5, 0.99)]
     with capsys.disabled():
-        sys.stdout.write(f"\n{len(late)} runs; late: median {shown[0]}, 99 % {shown[1]}, most {late[-1] * 1000:.0f} ms\n")
+        sys.stdout.write(
+            f"\n{len(late)} runs; late: median {shown[0]}, 99 % {shown[1]}, most {late[-1] * 1000:.0f} ms\n"
+        )

@@ -6,7 +6,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -32,17 +32,14 @@ def test_a_second_agent_on_the_same_data_is_refused(agent: Agent, make_agent: Ca
     agent.start()
 
 
-@pytest.mark.parametrize(
-    ("port", "setting"), [("port", "http-addr"), ("gossip_port", "bind-addr"), ("rpc_port", "rpc-port")]
-)
-def test_a_port_in_use_is_named(make_agent: Callable[..., Agent], port: str, setting: str) -> None:
-    agent, other = make_agent("first"), make_agent("second")
-    agent.start()
-    setattr(other, port, getattr(agent, port))
-    message = refused(other)
-    assert f"{HOST}:{getattr(agent, port)}" in message
-    assert setting in message
-    assert "in use" in message
+def test_a_port_in_use_is_named(agent: Agent, make_agent: Callable[..., Agent]) -> None:
+    for port, setting in (("port", "http-addr"), ("gossip_port", "bind-addr"), ("rpc_port", "rpc-port")):
+        other = make_agent(setting)
+        setattr(other, port, getattr(agent, port))
+        message = refused(other)
+        assert f"{HOST}:{getattr(agent, port)}" in message
+        assert setting in message
+        assert "in use" in message
     assert agent.reachable
 
 
@@ -85,7 +82,7 @@ def test_hup_reloads(make_agent: Callable[..., Agent], tmp_path: Path) -> None:
 
 
 @contextmanager
-def held(agent: Agent) -> Iterator[None]:
+def held(agent: Agent) -> Generator[None]:
     """Another program holds the lock of the agent's store, so that nothing can be written."""
     with closing(sqlite3.connect(agent.data / "store.db", isolation_level=None)) as store:
         store.execute("BEGIN IMMEDIATE")
@@ -124,6 +121,7 @@ def test_a_second_term_ends_at_once(agent: Agent, witness: Witness) -> None:
     agent.start()
 
 
+@pytest.mark.full
 def test_a_store_that_cannot_be_written_holds_nothing_else_up(agent: Agent, witness: Witness) -> None:
     """Fires wait, and are caught up; a run that ends meanwhile is recorded later; reads are answered."""
     agent.job("each", witness.note(), schedule="@every 1s")
@@ -145,13 +143,13 @@ def test_a_store_that_cannot_be_written_holds_nothing_else_up(agent: Agent, witn
 
 
 def test_the_runner_lives_until_its_runs_are_acknowledged(agent: Agent) -> None:
-    agent.job("short", "sleep 3; echo done")
+    agent.job("short", "sleep 2; echo done")
     group = agent.run("short")
     until(lambda: agent.runs(), 10, "the run is running")
     runner = agent.runner()
     assert agent.terminate() == 0
     until(lambda: not agent.runs(), 10, "the run is over")
-    time.sleep(3)  # a runner with nothing to keep would have ended by now
+    time.sleep(2.5)  # a runner with nothing to keep would have ended by now
     assert agent.runner() == runner
     agent.start()
     assert agent.output(agent.ended("short", group)) == b"done\n"

@@ -278,6 +278,19 @@ def test_spent_ephemeral_jobs_fire_no_more() -> None:
     assert len(world.nodes["n1"].starts) == 1
 
 
+def test_a_fire_within_its_grace_runs_though_its_job_came_late() -> None:
+    world = World(9, faults=False)
+    world.take_lead()
+    world.advance(20 * SECOND)
+    at = "2027-01-15T08:00:10Z"
+    world.put(Job("late", 0, schedule=f"@after {at} <PT1M", tags={"node": "n1"}))
+    world.put(Job("too-late", 0, schedule=f"@after {at} <PT5S", tags={"node": "n1"}))
+    world.advance(10 * SECOND)
+    world.put(Job("late", 0, schedule=f"@after {at} <PT1M", tags={"node": "n1"}, owner="somebody"))
+    quiet(world)
+    assert [key[0] for key in world.nodes["n1"].starts] == ["late"]
+
+
 def test_no_targets_and_no_members() -> None:
     world = World(8, faults=False)
     world.take_lead()

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ _PORTS: Final = range(20_000, 32_000)  # below those that Linux gives to outgoin
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], within: float, what: str) -> T:
+def until(look: Callable[[], T | None], within: float, what: str) -> T:
     """Call `look` again and again until it returns something true, and return that. AssertionError after `within` s."""
     deadline = time.monotonic() + within
     while True:
@@ -47,11 +47,10 @@ def free_port() -> int:
     """A port that nobody has, for TCP and UDP."""
     while True:
         port = random.choice(_PORTS)
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            with suppress(OSError):
-                stream.bind((HOST, port))
-                datagram.bind((HOST, port))
-                return port
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram, suppress(OSError):
+            stream.bind((HOST, port))
+            datagram.bind((HOST, port))
+            return port
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Agent:
         self.log = directory / "agent.log"
         self.port, self.rpc_port, self.gossip_port = free_port(), free_port(), free_port()
         self.options = list(options)
-        self._environment = environment or {}
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     # ---- the process
@@ -161,7 +160,7 @@ class Agent:
         return self.wait(within)
 
     @contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stopped(self) -> Generator[None]:
         """Held by SIGSTOP within the block."""
         self.signal(signal.SIGSTOP)
         try:
@@ -230,9 +229,7 @@ class Agent:
 
     # ---- its API
 
-    def call(
-        self, method: str, path: str, body: object = None, *, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    def call(self, method: str, path: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> Answer:
         """One request, as curl sends it: on a connection of its own, without a content type. Raises OSError or
         http.client.HTTPException when there is no whole answer."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
@@ -255,7 +252,9 @@ class Agent:
         assert answer.status == status, f"POST {path}: {answer.status} {answer.body[:500]!r}"
         return answer.json
 
-    def job(self, name: str, command: str, *, schedule: str = "@manually", path: str = "/v1/jobs", **fields: Any) -> Any:
+    def job(
+        self, name: str, command: str, *, schedule: str = "@manually", path: str = "/v1/jobs", **fields: Any
+    ) -> Any:
         """Create a job whose command is read by a shell. `config` holds more of its executor's configuration."""
         config = {"command": command, "shell": "true", **fields.pop("config", {})}
         document = {"name": name, "schedule": schedule, "executor": "shell", "executor_config": config, **fields}

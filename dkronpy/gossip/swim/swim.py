@@ -368,4 +368,3 @@ class Swim:
         self.outlet.broadcast(
             Alive(me.incarnation, me.name, ip_bytes(me.address.host), me.address.port, me.meta, me.versions), me.name
         )
-

@@ -59,6 +59,23 @@ async def history(make: Make) -> AsyncGenerator[History]:
         yield made
 
 
+@asynccontextmanager
+async def sqlite(path: Path, **options: int) -> AsyncGenerator[SqliteHistory]:
+    """An opened history in the file `path`."""
+    history = SqliteHistory(path, **options)
+    await history.open()
+    try:
+        yield history
+    finally:
+        await history.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where an embedded history is to be, on the disk."""
+    return tmp_path / "history.db"
+
+
 def ran(job: str, group: int, state: State = State.SUCCESS, **fields: Any) -> Execution:
     """An execution of `job` on a node, finished a second after its group unless it is not final."""
     fields = {"attempt": 1, "node": "n1", "fire": group, **fields}

@@ -10,55 +10,36 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import asynccontextmanager
-from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.history_bench import fill
 from dkronpy.history.contract import HistoryError, HistoryFull, Query, Retention
 from dkronpy.history.sqlite import SqliteHistory
-from dkronpy.model.execution import State
-from tests.integration.history.conftest import DAY, T0, idle, piece, ran
+from tests.integration.history.conftest import T0, piece, ran, sqlite
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-
-@asynccontextmanager
-async def opened(path: Path, **options: int) -> AsyncGenerator[SqliteHistory]:
-    history = SqliteHistory(path, **options)
-    await history.open()
-    try:
-        yield history
-    finally:
-        await history.close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "history.db"
 
 
 async def test_only_its_owner_may_read(path: Path) -> None:
     def modes() -> dict[str, int]:
         return {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
 
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         await history.write([ran("a", T0)], [])
         assert modes() == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
     os.chmod(path, 0o644)
-    async with opened(path):
+    async with sqlite(path):
         assert modes()["history.db"] == 0o600
 
 
 async def test_all_is_there_after_opening_again(path: Path) -> None:
     run = ran("a", T0)
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         await history.write([run], [piece(run, 0, b"text")])
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         assert await history.get(*run.key) == run
         assert (await history.output(*run.key)).data == b"text"
         assert (await history.stats(1, today="2023-11-14"))[0].success == 1
@@ -66,7 +47,7 @@ async def test_all_is_there_after_opening_again(path: Path) -> None:
 
 async def test_what_is_no_longer_kept_takes_no_room(path: Path) -> None:
     run = ran("a", T0)
-    async with opened(path, output_limit=10_000) as history:
+    async with sqlite(path, output_limit=10_000) as history:
         for n in range(1000):
             await history.write([], [piece(run, n * 500, bytes(500))])
         (pieces, size) = await history._database.read(
@@ -78,9 +59,9 @@ async def test_what_is_no_longer_kept_takes_no_room(path: Path) -> None:
 
 async def test_a_smaller_output_limit_holds_at_once(path: Path) -> None:
     run = ran("a", T0)
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         await history.write([run], [piece(run, 0, b"0123456789")])
-    async with opened(path, output_limit=4) as history:
+    async with sqlite(path, output_limit=4) as history:
         assert (await history.output(*run.key)).data == b"6789"
 
 
@@ -106,7 +87,7 @@ async def test_another_programs_database(path: Path) -> None:
 
 
 async def test_a_newer_schema(path: Path) -> None:
-    async with opened(path):
+    async with sqlite(path):
         pass
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 99")
@@ -116,21 +97,21 @@ async def test_a_newer_schema(path: Path) -> None:
 
 
 async def test_a_truncated_file(path: Path) -> None:
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         await history.write([ran("a", T0 + n) for n in range(500)], [])
     os.truncate(path, 4096)
     with pytest.raises(HistoryError, match="restore a copy"):
-        async with opened(path) as history:
+        async with sqlite(path) as history:
             await history.query(Query())
 
 
 async def test_a_damaged_record(path: Path) -> None:
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         await history.write([ran("a", T0), ran("b", T0)], [])
     with sqlite3.connect(path) as other:
         other.execute("UPDATE execution SET record = 'x' WHERE job = 'a'")
     other.close()
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         for work in (history.get("a", T0, 1, "n1"), history.query(Query()), history.write([ran("a", T0)], [])):
             with pytest.raises(HistoryError, match="a record is damaged"):
                 await work
@@ -166,12 +147,12 @@ async def test_closing_finishes_what_was_accepted(path: Path) -> None:
     await history.close()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [result for n, result in enumerate(results) if n % 3] == [None] * 400
-    async with opened(path) as again:
+    async with sqlite(path) as again:
         assert await again.count(Query()) == 600
 
 
 async def test_a_request_that_fails_fails_alone(path: Path) -> None:
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         writes = [history.write([ran("a", T0 + n if n != 7 else 1 << 70)], []) for n in range(20)]
         results = await asyncio.gather(*writes, return_exceptions=True)
         assert [n for n, result in enumerate(results) if result is not None] == [7]
@@ -179,7 +160,7 @@ async def test_a_request_that_fails_fails_alone(path: Path) -> None:
 
 
 async def test_pruning_is_not_forgotten_when_a_transaction_fails(path: Path) -> None:
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         await history.write([ran("a", T0 + n) for n in range(10)], [])
         await asyncio.gather(
             history.prune(Retention(5), now=T0),
@@ -191,7 +172,7 @@ async def test_pruning_is_not_forgotten_when_a_transaction_fails(path: Path) -> 
 
 
 async def test_one_call_looks_at_few_jobs(path: Path) -> None:
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         assert not await history.prune(Retention(5), now=T0)
         await history.write([ran(f"job{n}", T0) for n in range(30)], [])
         more = [await history.prune(Retention(5), now=T0, batch=10) for _ in range(4)]
@@ -199,7 +180,7 @@ async def test_one_call_looks_at_few_jobs(path: Path) -> None:
 
 
 async def test_a_reader_can_not_write(path: Path) -> None:
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         with pytest.raises(HistoryError, match="readonly"):
             await history._database.read(lambda connection: connection.execute("DELETE FROM execution"))
 
@@ -214,7 +195,7 @@ async def test_slow_reads_hold_up_nobody(path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM execution").fetchone() == before, "one state all along"
         return before[0]
 
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         await history.write([ran("a", T0)], [])
         reads = [asyncio.ensure_future(history._database.read(slow)) for _ in range(2)]
         for _ in reads:
@@ -227,7 +208,7 @@ async def test_slow_reads_hold_up_nobody(path: Path) -> None:
 
 
 async def test_a_foreign_lock_is_an_error_and_passes(path: Path) -> None:
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         history._database._connection.execute("PRAGMA busy_timeout = 50")
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -241,7 +222,7 @@ async def test_a_foreign_lock_is_an_error_and_passes(path: Path) -> None:
 
 
 async def test_no_room(path: Path) -> None:
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         run = ran("a", T0)
         await history.write([run], [])
         connection = history._database._connection
@@ -272,7 +253,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk(small_disk: Path) -> None:
-    async with opened(small_disk / "history.db") as history:
+    async with sqlite(small_disk / "history.db") as history:
 
         async def write(number: int) -> None:
             run = ran("a", T0 + number)
@@ -334,97 +315,9 @@ def killed_after(path: Path, seconds: float) -> list[tuple[int, int]]:
 async def test_kill_loses_nothing_that_was_answered(path: Path, seconds: float) -> None:
     answered = killed_after(path, seconds)
     assert len(answered) >= 8
-    async with opened(path) as history:
+    async with sqlite(path) as history:
         for number in range(8):
             page = await history.query(Query(job=f"job{number}"), limit=100_000)
             stored = {e.group for e in page.executions}
             assert stored >= {group for client, group in answered if client == number}
             assert stored == set(range(1, len(stored) + 1))
-
-
-async def test_nothing_scans_or_sorts(path: Path) -> None:
-    """Every statement that the history executes finds what it needs in an index, in its order."""
-    statements: dict[str, None] = {}
-    async with opened(path) as history:
-        connections = [history._database._connection]
-        connections += [history._database._readers.get_nowait() for _ in range(3)]
-        for connection in connections[1:]:
-            history._database._readers.put(connection)
-        for connection in connections:
-            connection.set_trace_callback(lambda statement: statements.update({statement: None}))
-        run = ran("a", T0)
-        await history.write([ran("a", T0 + n) for n in range(10)] + [idle("a", T0 + n) for n in range(10)], [])
-        await history.write([idle("a", T0), run, ran("a", T0 + 1, State.FAILED)], [piece(run, 0, b"0123456789")])
-        await history.write([], [piece(run, 5, b"56789abc"), piece(run, 20, b"x"), piece(run, 300_000, b"x")])
-        await history.query(Query())
-        for job, states, node, bounds in product(
-            (None, "a"),
-            (None, frozenset({State.SUCCESS}), frozenset({State.FAILED, State.SKIPPED})),
-            (None, "n1"),
-            (False, True),
-        ):
-            query = Query(
-                job=job, states=states, node=node, since=T0 if bounds else None, until=T0 + 3 if bounds else None
-            )
-            page = await history.query(query, limit=1)
-            if page.cursor:
-                await history.query(query, limit=5, cursor=page.cursor)
-            await history.count(query)
-        await history.get(*run.key)
-        await history.output(*run.key, offset=-3)
-        await history.output(*run.key, offset=3)
-        await history.outputs([run.key], tail=3)
-        await history.stats(30, today="2023-11-14")
-        await history.prune(Retention(1000), now=T0)
-        first = len(statements)
-        await history.write([ran("a", T0 + 20), idle("a", T0 + 21), ran("b", T0)], [])
-        await history.prune(Retention(1000, age=DAY), now=T0 + DAY + DAY // 2)
-        assert not any("FROM job WHERE ran >" in statement for statement in list(statements)[first:])
-        await history.prune(Retention(3), now=T0)
-        await history.write(
-            [ran("a", T0 + 100 + n) for n in range(5)] + [idle("a", T0 + 100 + n) for n in range(5)], []
-        )
-        await history.prune(Retention(2, age=2 * DAY), now=T0 + 2 * DAY + DAY // 2)
-        await history.write([idle("a", T0)], [])
-        await history.delete("a", until=T0 + 50)
-        await history.delete("a", until=T0 + 500)
-
-        assert len(statements) > 150
-        for connection in connections:
-            connection.set_trace_callback(None)
-        explained = 0
-        for statement in statements:
-            if not statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
-                continue
-            plan = [row[3] for row in connections[0].execute(f"EXPLAIN QUERY PLAN {statement}")]
-            allowed = (
-                # How many there are in all, and once after the start which jobs are too large.
-                statement == "SELECT count(*) FROM execution" or "FROM job WHERE ran >" in statement
-            )
-            for step in plan:
-                assert allowed or not step.startswith("SCAN") or step == "SCAN CONSTANT ROW", (statement, plan)
-                assert "TEMP B-TREE" not in step, (statement, plan)
-            explained += 1
-        assert explained > 140
-
-
-@pytest.mark.full
-async def test_the_newest_page_of_a_million(path: Path) -> None:
-    async with opened(path):
-        pass
-    fill(path, 1_000_000)
-    async with opened(path) as history:
-        for query in (
-            Query(job="busy"),
-            Query(job="busy", states=frozenset({State.FAILED})),
-            Query(job="busy", node="n3"),
-            Query(states=frozenset({State.LOST})),
-            Query(node="n1"),
-            Query(),
-        ):
-            times: list[float] = []
-            for _ in range(9):
-                began = time.perf_counter()
-                await history.query(query, limit=100)
-                times.append(time.perf_counter() - began)
-            assert sorted(times)[4] < 0.02, (query, times)

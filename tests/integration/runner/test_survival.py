@@ -393,6 +393,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", path], check=True)
 
 
+async def test_out_of_file_descriptors_runs_fail_and_the_runner_lives(agent: Agent):
+    runner = psutil.Process(agent.runner.pid)
+    limit = runner.rlimit(psutil.RLIMIT_NOFILE)
+    for free in (0, 1, 2):
+        runner.rlimit(psutil.RLIMIT_NOFILE, (runner.num_fds() + free, limit[1]))
+        ended = await agent.run("echo hello")
+        assert ended.state is State.FAILED
+        assert "Too many open files" in ended.error
+    runner.rlimit(psutil.RLIMIT_NOFILE, limit)
+    assert (await agent.run("ulimit -n")).tail.strip().decode() in {str(os.sysconf("SC_OPEN_MAX")), "unlimited"}
+
+
 def fill(path: Path) -> None:
     """Write until the disk is full."""
     with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
