@@ -1,4 +1,5 @@
-"""An agent as a process of its own for measurements, and the raw limits of the machine beside which its figures stand."""
+"""An agent as a process of its own for measurements, and the raw limits of the machine beside which its figures
+stand."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def wait_healthy(agent: Agent, seconds: float = 60) -> float:
 
 
 @contextmanager
-def agent(*options: str, data: Path | None = None) -> Iterator[Agent]:
+def agent(*options: str, data: Path | None = None) -> Generator[Agent]:
     """A fresh agent, ended with its runner and data when the block ends."""
     with tempfile.TemporaryDirectory(prefix="dkron-bench-") as folder:
         running = spawn(data or Path(folder) / "data", free_port(), options)

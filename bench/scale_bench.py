@@ -1,8 +1,10 @@
-"""100,000 jobs on one server: from the start of the process to the first fire, resident memory, and the processor when idle.
+"""100,000 jobs on one server: from the start of the process to the first fire, resident memory, and the processor
+when idle.
 
     python bench/scale_bench.py [--jobs 100000]
 
-The jobs are written straight into the store's file, as an earlier run of the server would have left them; one more job fires each second.
+The jobs are written straight into the store's file, as an earlier run of the server would have left them; one more
+job fires each second.
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ async def fill(data: Path, count: int) -> None:
     await store.open()
     batch: list[Operation] = []
     for index in range(count + 1):
-        schedule = "* * * * * *" if index == count else f"{index % 60} {index // 60 % 60} {index // 3600 % 24} 1 {index % 12 + 1} *"
+        schedule = (
+            "* * * * * *"
+            if index == count
+            else f"{index % 60} {index // 60 % 60} {index // 3600 % 24} 1 {index % 12 + 1} *"
+        )
         job = Job(
             f"job-{index:06}", now, now, schedule=schedule, timezone="Europe/Berlin", tags={"dkron_server": "true:1"},
             owner="Platform Team", executor="shell", executor_config={"command": "true"},
@@ -51,7 +57,16 @@ def main() -> None:
     given = options.parse_args()
     with agent() as small:
         for index in range(10):
-            small.call("POST", "/v1/jobs", {"name": f"j{index}", "schedule": "* * * * * *", "executor": "shell", "executor_config": {"command": "true"}})
+            small.call(
+                "POST",
+                "/v1/jobs",
+                {
+                    "name": f"j{index}",
+                    "schedule": "* * * * * *",
+                    "executor": "shell",
+                    "executor_config": {"command": "true"},
+                },
+            )
         time.sleep(5)
         both = resident_mb(small.process.pid), resident_mb(small.runner_pid)
         print(f"10 jobs: agent {both[0]:.0f} MB + runner {both[1]:.0f} MB = {sum(both):.0f} MB resident")
@@ -66,7 +81,9 @@ def main() -> None:
             healthy = time.monotonic() - begun
             while not running.metric("dkron_fires_total"):
                 time.sleep(0.02)
-            print(f"{given.jobs} jobs: healthy after {healthy:.2f} s, first fire after {time.monotonic() - begun:.2f} s")
+            print(
+                f"{given.jobs} jobs: healthy after {healthy:.2f} s, first fire after {time.monotonic() - begun:.2f} s"
+            )
             time.sleep(5)
             before, at = cpu_seconds(running.process.pid), time.monotonic()
             time.sleep(15)

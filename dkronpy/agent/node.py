@@ -1,4 +1,4 @@
-"""The composition root: builds one node's parts, starts them in order, watches over them, and stops them in order."""
+"""One node of any kind: its runner, its gossip, its RPC port, and, on a server, what `server.py` adds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import os
-import random
 import signal
 import sys
 import time
@@ -14,39 +13,31 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 import uvloop
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from dkronpy import __version__, logs
 from dkronpy.agent.identity import member_of
-from dkronpy.agent.resources import StartError, check_port, lock, private_directory, reserve
-from dkronpy.api import app as api
-from dkronpy.api.services import Services
-from dkronpy.catalog.feed import Feed
-from dkronpy.catalog.jobs import Jobs
-from dkronpy.catalog.keys import Keys
-from dkronpy.catalog.mirror import Mirror
+from dkronpy.agent.resources import StartError, check_port, lock, private_directory
+from dkronpy.agent.server import Server
 from dkronpy.config import ConfigError, Loaded, Settings, changes
-from dkronpy.dispatch.commit import Deposed
-from dkronpy.dispatch.lane import LocalLane
-from dkronpy.dispatch.leader import Leader, Parts
-from dkronpy.history.contract import HistoryError, Retention
-from dkronpy.history.sqlite import SqliteHistory
-from dkronpy.leadership.claim import claim
+from dkronpy.dispatch import remote
+from dkronpy.gossip.codec.messages import Address
+from dkronpy.gossip.errors import GossipError
+from dkronpy.gossip.gossip import Gossip, GossipSettings
+from dkronpy.gossip.profile import PROFILES
+from dkronpy.leadership import lanes
 from dkronpy.metrics import Metrics
 from dkronpy.model.member import Member
 from dkronpy.rpc import server as rpc
+from dkronpy.runner.launch import RunnerError
 from dkronpy.runner.node import Node
-from dkronpy.store.contract import StoreError
-from dkronpy.store.sqlite import SqliteStore
 
 log = logging.getLogger(__name__)
 
 HANDOVER = 5.0
-"""Seconds a stopping leader has to finish its step."""
-RECLAIM = 1.0
-"""Seconds before another claim after one that failed."""
-PRUNING, PRUNING_BATCH = 10.0, 0.02
-"""Seconds between two looks for history that retention no longer keeps, and between two batches while there is some."""
+"""Seconds a stopping server has to finish its step and to see another one lead."""
+GOODBYE = 3.0
+"""Seconds for telling the other members that this one leaves."""
 
 
 def run(loaded: Loaded, *, reload: Callable[[], Loaded]) -> int:
@@ -83,69 +74,79 @@ class Agent:
         self.settings = settings
         self._reload = reload
         self._stop = asyncio.Event()
-        self._stopping = False
-        self._leader: Leader | None = None
+        self._leaving = False
         self._metrics = Metrics()
-        self._feed = Feed()
-        self._keys = Keys(settings.keyspace)
-        data = settings.data_dir
-        self._store = SqliteStore(data / "store.db")
-        self._history = SqliteHistory(settings.history_file)
-        self._mirror = Mirror(self._store, self._keys)
-        self._jobs = Jobs(self._store, self._mirror, self._keys, time.time_ns)
-        self._node = Node(settings.node_name, data / "spool", now=time.time_ns, monotonic=time.monotonic_ns)
-        self._member = member_of(settings)
+        self._changed = asyncio.Event()
+        self._node = Node(
+            settings.node_name, settings.data_dir / "spool", now=time.time_ns, monotonic=time.monotonic_ns
+        )
+        self._gossip = Gossip(
+            GossipSettings(
+                name=settings.node_name,
+                bind=Address(settings.bind_host, settings.bind_port),
+                advertise=Address(settings.advertise_host, settings.advertise_port),
+                directory=settings.data_dir / "gossip",
+                tags=member_of(settings).tags,
+                profile=PROFILES[settings.profile],
+                key=settings.encrypt,
+            ),
+            on_change=self._changed.set,
+        )
+        self._server = None
+        if settings.server:
+            self._server = Server(lambda: self.settings, self._node, self._nodes, self._changed, self._metrics)
 
     # ---- the node as the API sees it
 
     def members(self) -> Sequence[Member]:
-        return (self._member,)
+        """Every member known, also those that are no nodes of ours."""
+        return self._gossip.members()
+
+    def _nodes(self) -> Sequence[Member]:
+        """The members that run jobs: a bare serf member never does."""
+        return [m for m in self._gossip.members() if "dkron_version" in m.tags and "rpc_addr" in m.tags]
 
     def leader(self) -> str | None:
-        leading = self._leader
-        return self.settings.node_name if leading is not None and leading.ready.is_set() else None
+        return None if self._server is None else self._server.leader()
 
     def leading(self) -> bool:
-        return self.leader() is not None
+        return self._server is not None and self._server.leading()
 
     async def leave(self) -> None:
-        log.info("leaving the cluster", extra={"node": self.settings.node_name})
+        """Leave the cluster for good, and stop."""
+        self._leaving = True
         self._stop.set()
 
     def faults(self) -> list[str]:
         """What is wrong with this node, in words."""
-        found = [] if self._mirror.healthy else ["the store can't be read"]
-        if self._node.fault is not None:
-            found.append(self._node.fault)
-        if self._leader is not None:
-            found += self._leader.faults
-        return found
+        found = [] if self._node.fault is None else [self._node.fault]
+        return found if self._server is None else found + self._server.faults()
 
     # ---- start
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open everything; what was opened is closed by the stack, last opened first. Raises StartError."""
         settings = self.settings
-        if not settings.server:
-            raise StartError("this release runs single servers: start the node with --server")
         private_directory(settings.data_dir)
         stack.callback(lock(settings.data_dir).close)
-        for address, port, what in (
-            (settings.bind_host, settings.bind_port, "gossip (bind-addr)"),
-            (settings.bind_host, settings.rpc_port, "RPC (rpc-port)"),
-            (settings.http_host, settings.http_port, "HTTP (http-addr)"),
-        ):
-            check_port(address, port, what)
-        stack.callback(reserve(settings.bind_host, settings.bind_port))
+        ports = [(settings.bind_host, settings.rpc_port, "RPC (rpc-port)")]
+        if self._server is not None:
+            ports.append((settings.http_host, settings.http_port, "HTTP (http-addr)"))
+        for host, port, what in ports:
+            check_port(host, port, what)
+        session = await stack.enter_async_context(ClientSession())
         try:
-            await self._store.open()
-            stack.push_async_callback(self._store.close)
-            await self._history.open()
-            stack.push_async_callback(self._history.close)
+            await self._gossip.start()
+        except GossipError as error:
+            raise StartError(f"{error}; choose another --bind-addr if it is taken") from error
+        stack.callback(self._gossip.close)
+        if self._server is not None:
+            await self._server.open(stack, session)
+        try:
             await self._node.open()
-            stack.push_async_callback(self._node.close)
-        except (StoreError, HistoryError, OSError) as error:
-            raise StartError(f"the node can't open its data in {settings.data_dir}: {error}") from error
+        except (RunnerError, OSError) as error:
+            raise StartError(f"the node can't start its runner in {settings.data_dir}: {error}") from error
+        stack.push_async_callback(self._node.close)
 
     async def serve(self) -> int:
         """Run until stopped. Returns the exit code: 0 after a stop that was asked for, 1 when a part failed."""
@@ -156,25 +157,20 @@ class Agent:
         failed = False
         try:
             async with asyncio.TaskGroup() as group:
-                parts = (self._mirror.run, self._node.run, self._prune, self._watch_loop)
+                parts = [self._gossip.run, self._node.run, self._watch_loop, self._join]
+                if self._server is not None:
+                    parts += [self._server.mirror.run, self._server.prune, self._watch_embedded]
                 tasks = [group.create_task(part(), name=part.__qualname__) for part in parts]
-                await self._mirror.loaded.wait()
-                leading = group.create_task(self._lead(), name="lead")
                 async with AsyncExitStack() as listeners:
-                    await self._listen(listeners)
-                    log.info(
-                        "dkron %s serves http://%s, data in %s",
-                        __version__,
-                        _shown(self.settings),
-                        self.settings.data_dir,
-                        extra={"node": self.settings.node_name},
-                    )
-                    await self._stop.wait()
-                    await self._hand_over(leading)
+                    await self._serve(group, listeners)
+                if self._leaving:
+                    await self._say_goodbye()
                 for task in tasks:
                     task.cancel()
         except* StartError as errors:
-            raise errors.exceptions[0] from None
+            for error in errors.exceptions:
+                log.critical("%s", error)
+            failed = True
         except* Exception as errors:
             log.critical("a part of the node has failed; the node stops", exc_info=errors)
             failed = True
@@ -183,81 +179,79 @@ class Agent:
         log.info("stopped", extra={"node": self.settings.node_name})
         return 0
 
-    async def _listen(self, stack: AsyncExitStack) -> None:
+    async def _serve(self, group: asyncio.TaskGroup, listeners: AsyncExitStack) -> None:
         settings = self.settings
-        services = Services(
-            settings=lambda: self.settings,
-            mirror=self._mirror,
-            jobs=self._jobs,
-            history=self._history,
-            cluster=self,
-            feed=self._feed,
-            metrics=self._metrics.registry,
-            now=time.time_ns,
-            faults=self.faults,
+        await self._listen(listeners, self._rpc(), settings.bind_host, settings.rpc_port)
+        if self._server is None:
+            log.info("dkron %s runs jobs", __version__, extra={"node": settings.node_name})
+            await self._stop.wait()
+            self._node.detach(self._node.session)
+            return
+        await self._server.mirror.loaded.wait()
+        leading = group.create_task(self._server.leadership.run(), name="leadership")
+        await self._listen(listeners, self._server.api(self, self.faults), settings.http_host, settings.http_port)
+        extra = {"node": settings.node_name}
+        log.info(
+            "dkron %s serves http://%s, data in %s", __version__, settings.http_addr, settings.data_dir, extra=extra
         )
-        for app, host, port in (
-            (api.build(services), settings.http_host, settings.http_port),
-            (rpc.build(settings.node_name), settings.bind_host, settings.rpc_port),
-        ):
-            runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            try:
-                await web.TCPSite(runner, host, port, backlog=1024).start()
-            except OSError as error:
-                raise StartError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
-
-    # ---- leadership
-
-    async def _lead(self) -> None:
-        parts = Parts(
-            store=self._store,
-            keys=self._keys,
-            mirror=self._mirror,
-            jobs=self._jobs,
-            history=self._history,
-            feed=self._feed,
-            metrics=self._metrics,
-            members=self.members,
-            now=time.time_ns,
-            rng=random.Random(),
-        )
-        while not self._stopping:
-            try:
-                epoch = await claim(self._store, self._keys, self.settings.node_name, time.time_ns)
-            except StoreError as error:
-                log.warning("the lead can't be claimed: %s", error)
-                await asyncio.sleep(RECLAIM)
-                continue
-            leader = Leader(parts, epoch)
-            self._leader = leader
-            attaching = asyncio.create_task(self._attach(leader))
-            self._metrics.leading.set(1)
-            self._metrics.epoch.set(leader.epoch)
-            try:
-                await leader.run()
-            except* Deposed as errors:
-                log.warning("no longer leading: %s", errors.exceptions[0], extra={"epoch": leader.epoch})
-            finally:
-                self._leader = None
-                self._metrics.leading.set(0)
-                attaching.cancel()
-
-    async def _attach(self, leader: Leader) -> None:
-        await leader.ready.wait()
-        _settle_memory()
-        leader.attach(self._node.name, lambda attach, receive: LocalLane(self._node, attach, receive))
-
-    async def _hand_over(self, leading: asyncio.Task[None]) -> None:
-        """Stop deciding; the API goes on answering meanwhile."""
-        self._stopping = True
-        if self._leader is not None:
-            self._leader.stop()
+        await self._stop.wait()
+        self._server.leadership.stop()
         done, _ = await asyncio.wait([leading], timeout=HANDOVER)
         if not done:
-            log.warning("the leader did not finish its step in %.0f s; it is dropped", HANDOVER)
+            log.warning("the lead could not be handed over in %.0f s", HANDOVER)
             leading.cancel()
+        self._node.detach(self._node.session)
+
+    def _rpc(self) -> web.Application:
+        key, name = self.settings.encrypt, self.settings.node_name
+        app = rpc.build(name)
+        app.router.add_get(remote.PATH, remote.door(self._node, key))
+        if self._server is not None:
+            app.router.add_get(lanes.PATH, lanes.door(name, key, self._server.leadership.received))
+        return app
+
+    async def _listen(self, stack: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, host, port, backlog=1024).start()
+        except OSError as error:
+            raise StartError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+
+    # ---- the cluster
+
+    async def _join(self) -> None:
+        settings = self.settings
+        if settings.join:
+            await self._gossip.join([(address.host, address.port) for address in settings.join])
+        if settings.retry_join:
+            addresses = [(address.host, address.port) for address in settings.retry_join]
+            try:
+                await self._gossip.retry_join(addresses, settings.retry_interval, settings.retry_max)
+            except GossipError as error:
+                raise StartError(str(error)) from error
+
+    async def _watch_embedded(self) -> None:
+        """An embedded store serves one server: refuse to be, or to have, a second one."""
+        if self._server is None or self._server.shared:
+            return
+        while True:
+            others = [m.name for m in self._nodes() if m.tags.get("server") == "true" and m.alive]
+            others = [name for name in others if name != self.settings.node_name]
+            if others:
+                raise StartError(
+                    f"{', '.join(others)} is a server too, but the embedded store serves one: give every server the"
+                    " same shared store (--backend etcd --backend-machine HOST:2379), or start this node without --server"
+                )
+            await asyncio.sleep(1)
+
+    async def _say_goodbye(self) -> None:
+        try:
+            async with asyncio.timeout(GOODBYE):
+                await self._gossip.leave()
+        except TimeoutError:
+            log.warning("the other members may take this node for failed: there was no time to say goodbye")
 
     # ---- signals
 
@@ -281,21 +275,14 @@ class Agent:
             log.warning("these settings take effect at the next start: %s", ", ".join(sorted(restart)))
         taken = {"tags": new.settings.tags, "log_level": new.settings.log_level, "tokens": new.settings.tokens}
         self.settings = self.settings.model_copy(update=taken)
-        self._member = member_of(self.settings)
         logs.set_level(self.settings.log_level)
+        try:
+            self._gossip.set_tags(member_of(self.settings).tags)
+        except GossipError as error:
+            log.error("the tags are refused, the old ones stay: %s", error)
         log.info("configuration read again; changed: %s", ", ".join(sorted(reloadable)) or "nothing")
 
     # ---- housekeeping
-
-    async def _prune(self) -> None:
-        retention = Retention(self.settings.retention_count, self.settings.retention_age)
-        while True:
-            more = False
-            try:
-                more = await self._history.prune(retention, now=time.time_ns())
-            except HistoryError as error:
-                log.warning("old history can't be deleted now: %s", error)
-            await asyncio.sleep(PRUNING_BATCH if more else PRUNING)
 
     async def _watch_loop(self) -> None:
         """Measure how late the event loop is, and count this node's runs."""
@@ -308,15 +295,3 @@ class Agent:
                 worst = max(worst, loop.time() - before - 0.1)
             self._metrics.loop_lag.set(worst)
             self._metrics.running.set(self._node.running)
-
-
-def _shown(settings: Settings) -> str:
-    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
-    return f"{host}:{settings.http_port}"
-
-
-def _settle_memory() -> None:
-    """Keep what was loaded out of the collector's way: 100,000 jobs would cost it 75 ms a pass."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    gc.enable()

@@ -23,6 +23,9 @@ from dkronpy.model.run import Key
 
 _PIECE: Final = 1 << 18
 """Bytes read from the history at once."""
+_PATIENCE: Final = 5.0
+"""Seconds that a stream waits for the rest of the output of a run that is over: it is stored a little later than the
+run's end is known, or never where it could not be kept."""
 
 
 class OutputRoutes:
@@ -68,11 +71,14 @@ class OutputRoutes:
 
         An event's id is the offset to go on from; a character whose bytes come apart is held back until it is whole."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        clock = asyncio.get_running_loop().time
+        patient_until = clock() + _PATIENCE
         with self._changes(key) as changed:
             alive = True
             while alive:
                 execution = await self._context.ledger.get(key)
-                over = execution is None or execution.state.final  # asked before the read, so that no output is missed
+                over = execution is None or execution.state.final
+                before = offset
                 while (piece := await self._read(key, offset)).data:
                     if piece.start != offset:
                         decoder.reset()
@@ -80,8 +86,10 @@ class OutputRoutes:
                     text = decoder.decode(piece.data)
                     offset = piece.start + len(piece.data)
                     await self._tell(stream, piece.start - held, text, offset - len(decoder.getstate()[0]))
+                if not over or offset != before:
+                    patient_until = clock() + _PATIENCE
                 offset = max(offset, 0)
-                if over:
+                if execution is None or (over and (offset >= execution.output_size or clock() > patient_until)):
                     held = len(decoder.getstate()[0])
                     await self._tell(stream, offset - held, decoder.decode(b"", final=True), offset)
                     record = None if execution is None else execution_shape(execution, None, with_output=False)

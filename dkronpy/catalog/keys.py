@@ -8,7 +8,7 @@ import msgspec
 
 from dkronpy.model.execution import execution_id, parse_execution_id
 from dkronpy.model.job import Edit, Job, JobState
-from dkronpy.model.records import Clear, Cursor, Epoch, GroupRecord, KillRecord, Pause, TriggerRecord
+from dkronpy.model.records import Clear, Cursor, Epoch, GroupRecord, KillRecord, Lease, Pause, TriggerRecord
 from dkronpy.model.run import Key
 
 encode: Final = msgspec.json.Encoder().encode
@@ -24,6 +24,7 @@ KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "cursor": msgspec.json.Decoder(Cursor),
     "pause": msgspec.json.Decoder(Pause),
     "leader": msgspec.json.Decoder(Epoch),
+    "lease": msgspec.json.Decoder(Lease),
 }
 """What lies under each first part of a key, by decoder."""
 
@@ -36,6 +37,7 @@ class Keys:
         self.cursor = f"{self.root}cursor"
         self.pause = f"{self.root}pause"
         self.epoch = f"{self.root}leader/epoch"
+        self.lease = f"{self.root}lease"
 
     def job(self, name: str) -> str:
         return f"{self.root}jobs/{name}"

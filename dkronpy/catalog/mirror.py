@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 MIRRORED = ("jobs", "states", "runs", "triggers", "kills", "clears", "cursor", "pause", "leader")
-"""The kinds kept in memory: all but the edits, which are only passed on to the listeners."""
+"""The kinds kept in memory: all but edits and the lease, which are only passed on to the listeners."""
 
 
 class Held(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -158,7 +158,7 @@ class Mirror:
         if kind not in KINDS:
             return ()
         record = None if event.value is None else KINDS[kind].decode(event.value)
-        if kind == "edits":
+        if kind in ("edits", "lease"):
             return () if record is None else (Change(kind, name, rest, None, record),)
         if kind == "runs":
             return self._set_group(name, int(rest), record, event.revision)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from dkronpy.config.keys import About, ConfigError, Group, Key, Kind
-from dkronpy.config.settings import KEYS, Backend, Settings
+from dkronpy.config.settings import BUILT_IN, KEYS, Backend, Settings
 from dkronpy.config.sources import SUFFIXES, Findings, Given, find_file, read_environment, read_file, read_flags
 from dkronpy.config.tokens import TokenFile, read_tokens
 from dkronpy.config.values import expand
@@ -44,7 +44,7 @@ def load(
     environ: Mapping[str, str],
     *,
     search: Sequence[Path] | None = None,
-    backends: Collection[Backend] = (Backend.EMBEDDED,),
+    backends: Collection[Backend] = BUILT_IN,
 ) -> Loaded:
     """Read the settings of a node.
 

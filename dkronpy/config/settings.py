@@ -74,21 +74,30 @@ class LogFormat(StrEnum):
 
 def _available(backend: Backend, info: ValidationInfo) -> Backend:
     context: Mapping[str, Any] = info.context or {}
-    available = context.get("backends", (Backend.EMBEDDED,))
+    available = context.get("backends", BUILT_IN)
     if backend not in available:
         raise ValueError(f'"{backend}" is not built in yet: use {" or ".join(available)}')
     return backend
 
 
+BUILT_IN = (Backend.EMBEDDED, Backend.ETCD)
+"""The stores that this release has."""
+
+
 def _history(value: Any) -> Any:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or value == "store":
         return value
     scheme, _, rest = value.partition(":")
     if scheme != "sqlite":
-        raise ValueError(f'"{value}" is not a history that is built in: use sqlite:PATH')
+        raise ValueError(f'"{value}" is not a history that is built in: use sqlite:PATH or store')
     if not rest:
         raise ValueError(f'"{value}" names no file: write sqlite:PATH')
     return f"sqlite:{values.expand(rest)}"
+
+
+def _default_history(data: dict[str, Any]) -> str:
+    embedded = data.get("backend", Backend.EMBEDDED) is Backend.EMBEDDED
+    return f"sqlite:{data['data_dir'] / 'history.db'}" if embedded else "store"
 
 
 def _advertised(data: dict[str, Any]) -> Address:
@@ -241,8 +250,13 @@ class Settings(BaseModel):
     history: Annotated[
         str,
         BeforeValidator(_history),
-        About(Group.STORAGE, "URL", "where finished runs are kept: sqlite:PATH", "sqlite:DATA-DIR/history.db"),
-    ] = Field(default_factory=lambda data: f"sqlite:{data['data_dir'] / 'history.db'}")
+        About(
+            Group.STORAGE,
+            "URL",
+            "where finished runs are kept: sqlite:PATH, or store for the store itself, as shared stores have it",
+            "sqlite:DATA-DIR/history.db",
+        ),
+    ] = Field(default_factory=_default_history)
     retention_count: Annotated[
         int,
         values.whole(1, 10**9),
@@ -290,6 +304,10 @@ class Settings(BaseModel):
                 f"bind-addr {self.bind_addr} (gossip, and RPC on its host) is open to other machines: "
                 "add --encrypt KEY with a key from dkron keygen, or --allow-unencrypted to let everybody in"
             )
+        if self.backend is not Backend.EMBEDDED and self.history != "store":
+            problems.append(f"history {self.history}: other servers can't read that file: leave it out, or use store")
+        if self.backend is not Backend.EMBEDDED and not self.backend_machine:
+            problems.append(f"backend {self.backend}: add --backend-machine HOST:PORT for each of its servers")
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from dkronpy.catalog.keys import KINDS, Keys, encode
 from dkronpy.catalog.mirror import Held
+from dkronpy.leadership.claim import Deposed
 from dkronpy.model.records import Cursor, Epoch
 from dkronpy.scheduling.step import Step
 from dkronpy.store.contract import (
@@ -27,10 +28,6 @@ log = logging.getLogger(__name__)
 
 RETRY_FIRST, RETRY_MAX = 0.05, 2.0
 """Seconds between tries while the store can't be written."""
-
-
-class Deposed(Exception):
-    """Another server has claimed the lead."""
 
 
 class Committer:

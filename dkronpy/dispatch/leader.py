@@ -33,6 +33,11 @@ log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 0.5
 """Seconds after which the clock is looked at again, however far the next fire is: the wall clock may be set."""
+STARTS_FIRST = 0.25
+"""Seconds that results wait at most while orders have not started: starts are what people see as late, and need the
+processor."""
+MEETING = 0.2
+"""Seconds a new leader waits at most for sessions with all members before it decides."""
 RENEWAL = 1.0
 """Seconds between renewals of the nodes' start leases."""
 
@@ -51,6 +56,8 @@ class Parts:
     members: Callable[[], Sequence[Member]]
     now: Callable[[], int]
     rng: random.Random
+    lost_after: int
+    """How long (ns) a node may be out of contact before its runs count as lost."""
 
 
 class Leader:
@@ -66,6 +73,10 @@ class Leader:
         self._committer: Committer | None = None
         self._chores: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._stopping = False
+        self._absent: dict[str, float] = {}
+        """Nodes that have runs in flight and no session, with since when."""
+        self._starting: dict[Key, float] = {}
+        """Runs ordered and not heard of, oldest first, with when (on the loop's clock) they were ordered."""
         self.ready = asyncio.Event()
         """Set once the board is loaded."""
 
@@ -87,11 +98,14 @@ class Leader:
         """Open a session with a node; `connect` makes the lane. Raises StaleEpoch."""
         session = f"{self.epoch}-{node}-{self._parts.now()}"
         self._lanes[node] = connect(Attach(session, self.epoch, self._epoch.value.node), self.receive)
+        self._wake.set()
 
     def detach(self, lane: Lane) -> None:
         """The session is over. What was ordered in it and is not known to have started waits for the next one."""
         if self._lanes.get(lane.node) is lane:
             del self._lanes[lane.node]
+            for key in [key for key in self._starting if key[3] == lane.node]:
+                del self._starting[key]
 
     def stop(self) -> None:
         """Decide nothing more; `run` returns when the step at hand is committed and carried out."""
@@ -128,12 +142,25 @@ class Leader:
             for lane in self._lanes.values():
                 lane.close()
 
+    async def _meet_nodes(self) -> None:
+        """Wait a moment for the first sessions: the fires that are due at once shall not go to nodes that are gone."""
+        end = asyncio.get_running_loop().time() + MEETING
+        while (left := end - asyncio.get_running_loop().time()) > 0 and not self._stopping:
+            if all(member.name in self._lanes for member in self._parts.members() if member.alive):
+                return
+            self._wake.clear()
+            await self._sleep(left)
+
     async def _lead(self, board: Board, committer: Committer) -> None:
         parts = self._parts
+        await self._meet_nodes()
         while not self._stopping:
             self._wake.clear()
             now = parts.now()
-            board.members = parts.members()
+            if (wait := self._starts_first(board, now)) > 0:
+                await self._sleep(wait)
+                continue
+            board.members, board.reachable = parts.members(), self._lanes.keys()
             step = plan(board, now)
             if step is not None:
                 await committer.commit(step)
@@ -143,11 +170,26 @@ class Leader:
             wake_at = board.wake_at(now)
             wait = LONGEST_SLEEP if wake_at is None else min(max(wake_at - parts.now(), 0) / 1e9, LONGEST_SLEEP)
             parts.metrics.look(board, now)
-            try:
-                async with asyncio.timeout(wait):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._sleep(wait)
+
+    def _starts_first(self, board: Board, now: int) -> float:
+        """How long (seconds) to leave the processor to runs that are being started, when no fire is due."""
+        expired = asyncio.get_running_loop().time() - STARTS_FIRST
+        while self._starting and (oldest := next(iter(self._starting.items())))[1] <= expired:
+            del self._starting[oldest[0]]
+        head = board.timeline.head()
+        if not self._starting or (head is not None and head[0] <= now):
+            return 0.0
+        wait = next(iter(self._starting.values())) - expired
+        return wait if head is None else min(wait, (head[0] - now) / 1e9)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait for an input, or so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
 
     # ---- after a commit
 
@@ -158,7 +200,9 @@ class Leader:
         for (node, spool), indices in by_lane.items():
             # A node whose session has not told its spool gets its orders once its inventory shows that it lacks them.
             if spool and (lane := self._lanes.get(node)) is not None:
-                lane.send(Orders(spool, tuple(step.orders[index].run for index in indices)))
+                runs = tuple(step.orders[index].run for index in indices)
+                lane.send(Orders(spool, runs))
+                self._starting.update(dict.fromkeys((run.key for run in runs), asyncio.get_running_loop().time()))
         for key in step.kills:
             if (lane := self._lanes.get(key[3])) is not None:
                 lane.send(Kill(key))
@@ -195,9 +239,11 @@ class Leader:
         board = self._board
         assert board is not None, "nodes attach to a loaded board"
         match message:
-            case Ended():
+            case Ended(key):
+                self._starting.pop(key, None)
                 board.report_ended(message)
-            case Started():
+            case Started(key):
+                self._starting.pop(key, None)
                 board.report_started(message)
             case OutputPart(key, offset, data):
                 self._archive.output(key, offset, data)
@@ -205,6 +251,7 @@ class Leader:
             case Inventory(spool, runs):
                 board.session(node, spool, runs)
             case Refused(key, reason, again):
+                self._starting.pop(key, None)
                 board.report_refused(key, reason, self._parts.now(), again=again)
         self._wake.set()
 
@@ -235,7 +282,22 @@ class Leader:
         while True:
             for lane in self._lanes.values():
                 lane.send(Renew())
+            self._find_lost()
             await asyncio.sleep(RENEWAL)
+
+    def _find_lost(self) -> None:
+        """Give up the runs of nodes that have been out of contact for too long. By then no order of theirs can still
+        start."""
+        assert self._board is not None, "leases are renewed under a loaded board"
+        now = asyncio.get_running_loop().time()
+        for key in self._board.ordered():
+            if key[3] in self._lanes:
+                self._absent.pop(key[3], None)
+            elif now - self._absent.setdefault(key[3], now) > self._parts.lost_after / 1e9:
+                self._board.report_lost(
+                    key, "its node was out of contact for too long: whether the run ended is unknown"
+                )
+                self._wake.set()
 
     async def _do_chores(self) -> None:
         """What is slow and can wait, one after the other."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+import msgspec
 
 from dkronpy.gossip.codec.messages import Address, Ping
 
 
-class SendPacket(NamedTuple):
+class SendPacket(msgspec.Struct, frozen=True):
     """Send these messages in one datagram; with a checksum if the receiver knows it."""
 
     to: Address
@@ -15,7 +17,7 @@ class SendPacket(NamedTuple):
     crc: bool
 
 
-class StreamPing(NamedTuple):
+class StreamPing(msgspec.Struct, frozen=True):
     """Ping over TCP; an Ack that comes before `deadline` is to be reported as `stream_ack`."""
 
     to: Address
@@ -23,41 +25,41 @@ class StreamPing(NamedTuple):
     deadline: int
 
 
-class Exchange(NamedTuple):
+class Exchange(msgspec.Struct, frozen=True):
     """Exchange the whole state with that node over TCP, and `merge` what it sends."""
 
     to: Address
 
 
-class MembersChanged(NamedTuple):
+class MembersChanged(msgspec.Struct, frozen=True):
     """A member came, went, or changed its tags, address or state."""
 
 
-class NameLost(NamedTuple):
+class NameLost(msgspec.Struct, frozen=True):
     """Most members say that another node has this one's name: it must stop."""
 
     address: Address
 
 
-class KeyringChanged(NamedTuple):
+class KeyringChanged(msgspec.Struct, frozen=True):
     """A key was installed, removed or made the primary."""
 
 
-class EventHeard(NamedTuple):
+class EventHeard(msgspec.Struct, frozen=True):
     """An event of the cluster, also one of this node."""
 
     name: str
     payload: bytes
 
 
-class QueryAcked(NamedTuple):
+class QueryAcked(msgspec.Struct, frozen=True):
     """That member has this node's query."""
 
     id: int
     member: str
 
 
-class QueryAnswered(NamedTuple):
+class QueryAnswered(msgspec.Struct, frozen=True):
     """That member's answer."""
 
     id: int
@@ -65,13 +67,13 @@ class QueryAnswered(NamedTuple):
     payload: bytes
 
 
-class QueryClosed(NamedTuple):
+class QueryClosed(msgspec.Struct, frozen=True):
     """No more answers will be taken."""
 
     id: int
 
 
-class LeaveDone(NamedTuple):
+class LeaveDone(msgspec.Struct, frozen=True):
     """The others know that this node goes, or enough time has passed."""
 
 

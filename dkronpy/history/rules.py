@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from dkronpy.model.execution import Execution, State
+
+if TYPE_CHECKING:
+    from dkronpy.history.contract import Query
 
 IDLE = tuple(state for state in State if not state.ran)
 """The states of fires that did not run."""
 RAN = tuple(state for state in State if state.ran)
+
+
+_LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
+
+
+def bounds(query: Query) -> tuple[int, int]:
+    """The range of groups asked for, within int64; the first above the second when there is none."""
+    since = _LOWEST if query.since is None else query.since
+    until = _HIGHEST if query.until is None else query.until
+    if query.group is not None:
+        since, until = max(since, query.group), min(until, query.group)
+    if since > _HIGHEST or until < _LOWEST:
+        return 1, 0
+    return max(since, _LOWEST), min(until, _HIGHEST)
+
+
+def keeps(old: Execution, new: Execution) -> bool:
+    """Whether the record `old` stays as it is when `new`, which has its key, is written."""
+    return old == new or not replaces(new.state, old.state) or covers(old, new)
 
 
 def replaces(new: State, old: State) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dkronpy.history.rules import bounds
 from dkronpy.model.execution import State
 
 if TYPE_CHECKING:
@@ -60,8 +61,6 @@ MIGRATIONS = (
 )
 """The script that leads from version n to n + 1 of the schema is at n; a database's version is its `user_version`."""
 
-_LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
-
 Parameters = dict[str, int | str]
 
 
@@ -72,7 +71,7 @@ def pages(query: Query, after: Position | None) -> Iterator[tuple[str, Parameter
     What follows a place in an order of mixed directions is no single range of an index. It is a sequence of ranges that
     share ever fewer leading columns with the place, so each is sought by itself.
     """
-    since, until = _bounds(query)
+    since, until = bounds(query)
     if query.states is not None and not query.states:
         return
     if after is not None and since <= after.group <= until:
@@ -95,7 +94,7 @@ def counting(query: Query) -> tuple[str, Parameters]:
     states = query.states
     if query.group is not None or query.since is not None or query.until is not None:
         conditions.append("grp BETWEEN :since AND :until")
-        parameters["since"], parameters["until"] = _bounds(query)
+        parameters["since"], parameters["until"] = bounds(query)
         if states is None:
             states = frozenset(State)  # the index has the state before the group
     if states is not None:
@@ -134,14 +133,3 @@ def _index(query: Query) -> str:
     if query.job is None:
         return " INDEXED BY by_state"
     return "" if query.states is None else " INDEXED BY by_job_state"
-
-
-def _bounds(query: Query) -> tuple[int, int]:
-    """The range of groups asked for, within what a column holds; the first above the second when there is none."""
-    since = _LOWEST if query.since is None else query.since
-    until = _HIGHEST if query.until is None else query.until
-    if query.group is not None:
-        since, until = max(since, query.group), min(until, query.group)
-    if since > _HIGHEST or until < _LOWEST:
-        return 1, 0
-    return max(since, _LOWEST), min(until, _HIGHEST)

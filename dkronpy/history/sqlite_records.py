@@ -9,7 +9,7 @@ import msgspec
 
 from dkronpy.history.contract import Slice
 from dkronpy.history.cursor import encode_cursor
-from dkronpy.history.rules import IDLE, covers, ended, joined, outcome, replaces
+from dkronpy.history.rules import IDLE, covers, ended, joined, keeps, outcome
 from dkronpy.model.execution import Execution, State
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _record(connection: sqlite3.Connection, statement: str, *parameters: str | i
 def _write(connection: sqlite3.Connection, new: Execution, days: Counter[tuple[str, str]]) -> bool:
     """Record one execution and count it in `days`; whether it is the first of its group."""
     old = read_record(connection, new.key)
-    if old and (old == new or not replaces(new.state, old.state) or covers(old, new)):
+    if old and keeps(old, new):
         return False
     _count(days, new, 1)
     if old:

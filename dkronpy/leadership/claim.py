@@ -10,6 +10,10 @@ from dkronpy.model.records import Epoch
 from dkronpy.store.contract import Guard, Put, Store
 
 
+class Deposed(Exception):
+    """Another server has claimed the lead, or this one can't hold it."""
+
+
 async def claim(store: Store, keys: Keys, node: str, now: Callable[[], int]) -> Held[Epoch]:
     """Raise the epoch and return it with its revision, which guards every write of this leader from now on.
 

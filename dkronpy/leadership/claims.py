@@ -1,7 +1,8 @@
 """When a server claims the lead: pure rules over what it has seen, on its own monotonic clock.
 
-A server that Raft elected claims once per election. Whatever Raft says, any server may claim once a whole lease has passed in which it
-saw neither the lease renewed nor another claim: that covers two servers of which one is dead, and a Raft leader cut off from the store.
+A server that Raft elected claims once per election. Whatever Raft says, any server may claim once a whole lease has
+passed in which it saw neither the lease renewed nor another claim: that covers two servers of which one is dead, and
+a Raft leader cut off from the store.
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ class Claims:
         """The lease or the epoch changed in the store."""
         self._seen = now
         self._patience = LEASE + self._rng.random() * SPREAD
+
+    def fresh(self, now: float, span: float) -> bool:
+        """Whether the lease was seen to change within a span of seconds."""
+        return now - self._seen <= span
+
+    def released(self) -> None:
+        """The leader gave the lead away: the first to find out may claim, the others a little later."""
+        self._seen, self._patience = float("-inf"), 0.0
 
     def due(self, now: float, election: int | None) -> bool:
         """Whether to claim now. `election` numbers the election that this server has won, None when it holds none."""

@@ -55,6 +55,15 @@ class Epoch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     claimed: int
 
 
+class Lease(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Written by the leader every second, so that the others see that it is there; `released` when it stops on
+    purpose."""
+
+    epoch: int
+    renewal: int
+    released: bool = False
+
+
 class TriggerRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A durable request to run a job; its key holds the job and the group. `at` in ns."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -128,6 +128,26 @@ class Channel(Generic[In]):
                 yield self._decoder.decode(data)
             except (Unauthenticated, msgspec.DecodeError) as error:
                 raise ChannelError(f"{self.peer} sent what it must not: {error}") from error
+
+
+async def converse(channel: Channel[In], handle: Callable[[In], None]) -> None:
+    """Write what is sent and handle what comes, until the channel ends. Raises ChannelError, and what `handle`
+    raises."""
+
+    async def read() -> None:
+        async for messages in channel.receive():
+            for message in messages:
+                handle(message)
+
+    tasks = [asyncio.create_task(channel.write()), asyncio.create_task(read())]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def greet(socket: ClientWebSocketResponse, kind: str, node: str, key: bytes | None, message: Any) -> Channel[Any]:

@@ -13,7 +13,7 @@ import heapq
 import logging
 import random
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -69,6 +69,8 @@ class Board:
         self.cursor = snapshot.cursor
         self.pause = snapshot.pause
         self.members: Sequence[Member] = ()
+        self.reachable: Collection[str] = ()
+        """Nodes in session: gossip takes a while to know that one is dead."""
         self.spools: dict[str, str] = {}
         self.jobs: dict[str, Job] = {}
         """Adopted definitions."""
@@ -187,7 +189,8 @@ class Board:
         return found
 
     def _in_grace(self, debt: Debt, decided: int) -> list[tuple[Job, int, int]]:
-        """A new job whose schedule may start late (`@after`) also owes a fire before it was written, within that grace."""
+        """A new job whose schedule may start late (`@after`) also owes a fire before it was written, within that
+        grace."""
         first = debt.pending[0] if debt.pending and debt.adopted is None else None
         if first is None or first.job is None:
             return []
@@ -240,6 +243,14 @@ class Board:
     def job_of(self, execution: Execution) -> Job | None:
         """The job that an execution belongs to; None when that was deleted, also if its name is in use again."""
         return None if execution.group <= self.doomed.get(execution.job, -1) else self.jobs.get(execution.job)
+
+    def ordered(self) -> Iterator[Key]:
+        """The executions that a node has, or should have: ordered and not over."""
+        for job, numbers in self.in_flight.items():
+            for number in numbers:
+                for key, execution in self.groups[job, number].executions.items():
+                    if execution.state in (State.DISPATCHED, State.RUNNING):
+                        yield key
 
     def free_group(self, job: str, wanted: int) -> int:
         """`wanted`, or the next number that no group or trigger of the job has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -109,17 +109,21 @@ def counted(state: JobState, execution: Execution) -> JobState:
     )
 
 
-def retry(job: Job, failed: Execution, members: Sequence[Member], now: int, epoch: int) -> Execution | None:
-    """The next attempt after a failed one; None where the job allows none.
+def retry(
+    job: Job, failed: Execution, members: Sequence[Member], reachable: Collection[str], now: int, epoch: int
+) -> Execution | None:
+    """The next attempt after a failed one; None where the job allows none. Another node is one in contact, if there
+    is one.
 
     A killed run is not retried (somebody wanted it ended), a lost one only where the job says `on: any`."""
     if failed.attempt > job.retries or failed.state not in _RETRIED:
         return None
     node = failed.node
     if job.retry.on is RetryTarget.ANY:
-        nodes = matching(job.tags, members)
-        others = [name for name in nodes if name != failed.node]
-        node = (others or nodes or [failed.node])[failed.group % len(others or nodes or [failed.node])]
+        nodes = matching(job.tags, members) or [failed.node]
+        others = [name for name in nodes if name != failed.node] or nodes
+        choice = [name for name in others if name in reachable] or others
+        node = choice[failed.group % len(choice)]
     elif failed.state is State.LOST:
         return None
     delay = min(job.retry.initial * min(job.retry.factor, 100.0) ** min(failed.attempt - 1, 60), job.retry.maximum)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from dkronpy.model.member import Member
 
@@ -38,10 +38,18 @@ def _text(value: str) -> str:
         return value
 
 
-def select(tags: Mapping[str, str], members: Iterable[Member], rng: random.Random) -> list[str]:
-    """The nodes to run on: all matching, or at random as many as the smallest count allows. Raises ValueError for a
-    bad count."""
+def select(
+    tags: Mapping[str, str], members: Iterable[Member], reachable: Collection[str], rng: random.Random
+) -> list[str]:
+    """The nodes to run on: all matching, or at random as many as the smallest count allows, those in contact first.
+
+    Raises ValueError for a bad count."""
     names = matching(tags, members)
     counts = [count for _, count in map(split_count, tags.values()) if count is not None]
     limit = min(counts, default=len(names))
-    return names if limit >= len(names) else sorted(rng.sample(names, limit))
+    if limit >= len(names):
+        return names
+    near = [name for name in names if name in reachable]
+    far = [name for name in names if name not in reachable]
+    picked = rng.sample(near, min(limit, len(near)))
+    return sorted(picked + rng.sample(far, limit - len(picked)))

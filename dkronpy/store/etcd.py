@@ -12,7 +12,12 @@ import time
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-from aetcd import rpc
+try:
+    from aetcd import rpc
+except ImportError as error:
+    raise ImportError(
+        f"the etcd store needs a package that is missing ({error}): pip install 'dkronpy[etcd]'"
+    ) from error
 
 from dkronpy.store.contract import (
     Compacted,
@@ -28,10 +33,10 @@ from dkronpy.store.contract import (
     Unavailable,
     check_size,
 )
-from dkronpy.store.etcd_machines import Failure, Login, Machines, credentials, failure, split_machine, told
+from dkronpy.store.etcd_machines import Failure, Login, Machines, calling, credentials, failure, split_machine, told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
     from dkronpy.store.contract import Guard, Operation
@@ -82,7 +87,6 @@ class EtcdStore(Store):
         machines = Machines(self._addresses, tls=tls, login=self._login, seconds=self._timeout)
         try:
             await machines.connection()
-            await self._range(machines, rpc.RangeRequest(key=b"\0", limit=1, keys_only=True))
         except BaseException:
             await machines.close()
             raise
@@ -159,7 +163,8 @@ class EtcdStore(Store):
         for _ in range(2):
             connection = await machines.connection()
             try:
-                answer = await connection.kv.Range(request, timeout=self._timeout, metadata=connection.metadata)
+                with calling():
+                    answer = await connection.kv.Range(request, timeout=self._timeout, metadata=connection.metadata)
             except rpc.AioRpcError as error:
                 why = told(error)
                 if failure(error) is Failure.REFUSED:
@@ -199,10 +204,11 @@ class EtcdStore(Store):
         revision = answer.header.revision
         self._seen = max(self._seen, revision)
         if not answer.succeeded:
-            for guard, response in zip(guards, answer.responses, strict=True):
-                found = response.response_range.kvs
-                if guard.revision != (found[0].mod_revision if found else 0):
-                    raise Conflict(guard.key)
+            found = [response.response_range.kvs for response in answer.responses]
+            revisions = [kvs[0].mod_revision if kvs else 0 for kvs in found]
+            raise Conflict(
+                next(guard.key for guard, has in zip(guards, revisions, strict=True) if guard.revision != has)
+            )
         changed = [
             operation.key
             for operation, response in zip(operations, answer.responses, strict=True)
@@ -259,33 +265,29 @@ async def _stream(machines: Machines, watch: _Watch) -> AsyncGenerator[list[Even
     connection = await machines.connection()
     call = connection.open_watch()
     try:
-        first, end = _keys_under(watch.prefix)
-        # The position itself is asked for again: etcd then refuses where it has compacted anything after it. Asked for
-        # the next revision, it would keep quiet about a key whose deletion was that revision and is compacted.
-        request = rpc.WatchCreateRequest(
-            key=first, range_end=end, start_revision=max(watch.position, 1), progress_notify=True
-        )
-        await call.write(rpc.WatchRequest(create_request=request))
-        async for answer in call:
-            if answer.compact_revision:
-                raise Compacted(f"changes after revision {watch.position} are no longer kept")
-            if answer.canceled:
-                raise Unavailable(f"etcd ended a watch: {answer.cancel_reason}")
-            events = [_event(event) for event in answer.events if event.kv.mod_revision > watch.position]
-            if events:
-                watch.advance(events[-1].revision)
-            elif not (answer.created or answer.events):  # a notice of how far etcd has come
-                watch.advance(max(watch.position, answer.header.revision))
-            yield events
+        with calling():
+            first, end = _keys_under(watch.prefix)
+            # The position itself is asked for again: etcd then refuses where it has compacted anything after it. Asked
+            # for the next revision, it would keep quiet about a key whose deletion was that revision and is compacted.
+            request = rpc.WatchCreateRequest(
+                key=first, range_end=end, start_revision=max(watch.position, 1), progress_notify=True
+            )
+            await call.write(rpc.WatchRequest(create_request=request))
+            async for answer in call:
+                if answer.compact_revision:
+                    raise Compacted(f"changes after revision {watch.position} are no longer kept")
+                if answer.canceled:
+                    raise Unavailable(f"etcd ended a watch: {answer.cancel_reason}")
+                events = [_event(event) for event in answer.events if event.kv.mod_revision > watch.position]
+                if events:
+                    watch.advance(events[-1].revision)
+                elif not (answer.created or answer.events):  # a notice of how far etcd has come
+                    watch.advance(max(watch.position, answer.header.revision))
+                yield events
         raise Unavailable("etcd ended a watch")
     except rpc.AioRpcError as error:
         machines.leave(connection, told(error))
         raise Unavailable(told(error)) from error
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise Unavailable("the connection was left") from error
     finally:
         connection.watches.discard(call)
         call.cancel()

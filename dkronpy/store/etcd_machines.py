@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-try:
-    import grpc
-    from aetcd import rpc
-except ImportError as error:
-    raise ImportError(f"the etcd store needs a package that is missing: pip install 'dkronpy[etcd]' ({error})") from error
+import grpc
+from aetcd import rpc
 
 from dkronpy.store.contract import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -82,6 +80,19 @@ def told(error: rpc.AioRpcError) -> str:
     return error.details() or error.code().name
 
 
+@contextmanager
+def calling() -> Generator[None]:
+    """Around a wait for etcd. When its connection is closed, grpc says that the task was cancelled; where it was not,
+    this raises Unavailable."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Unavailable("the connection to etcd was closed") from error
+
+
 def credentials(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> grpc.ChannelCredentials:
     """For TLS: whom to trust (without `ca_file` the usual authorities), and the client's own certificate. Raises
     Unavailable for a file that can't be read."""
@@ -100,36 +111,31 @@ class Login:
     password: str
 
 
-@dataclass(slots=True, eq=False)
 class Connection:
-    """To one machine. `metadata` goes with every call."""
+    """To one machine. `metadata` goes with every call; `watches` are cancelled when the connection is left."""
 
-    address: str
-    channel: rpc.Channel
-    metadata: rpc.Metadata = _NEEDS_LEADER
-    watches: set[rpc.WatchCall] = field(default_factory=set[rpc.WatchCall])
-    """Cancelled when the connection is left."""
-    kv: rpc.KVStub = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.kv = rpc.KVStub(self.channel)
+    def __init__(self, address: str, channel: rpc.Channel) -> None:
+        self.address = address
+        self.channel = channel
+        self.kv = rpc.KVStub(channel)
+        self.metadata: rpc.Metadata = _NEEDS_LEADER
+        self.watches: set[rpc.WatchCall] = set()
 
     @property
     def ready(self) -> bool:
         return self.channel.get_state() is grpc.ChannelConnectivity.READY
 
     async def connect(self, login: Login | None, seconds: float) -> str | None:
-        """Why the machine can't be used, None if it can."""
+        """Why the machine can't be used, None if it can: it answers a read that needs a majority of the members."""
         try:
-            status = await rpc.MaintenanceStub(self.channel).Status(rpc.StatusRequest(), timeout=seconds)
-            if not status.leader:
-                return "it is cut off from the other members of its cluster, or they are electing"
             if login is not None:
                 request = rpc.AuthenticateRequest(name=login.user, password=login.password)
-                answer = await rpc.AuthStub(self.channel).Authenticate(request, timeout=seconds)
+                answer = await rpc.AuthStub(self.channel).Authenticate(request, timeout=seconds, metadata=self.metadata)
                 self.metadata = (*_NEEDS_LEADER, ("token", answer.token))
+            await self.kv.Range(rpc.RangeRequest(key=b"\0", keys_only=True), timeout=seconds, metadata=self.metadata)
         except rpc.AioRpcError as error:
-            return told(error)
+            if error.code() is not rpc.StatusCode.PERMISSION_DENIED:  # the user may use other keys than that
+                return told(error)
         return None
 
     def open_watch(self) -> rpc.WatchCall:
@@ -156,6 +162,7 @@ class Machines:
         self._channels: set[rpc.Channel] = set()
         """All that are open."""
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def connection(self) -> Connection:
         """The connection in use, ready for calls. Raises Unavailable, after every machine was tried."""
@@ -163,7 +170,9 @@ class Machines:
         if current is not None:
             if current.ready:
                 return current
-            self.leave(current, "the connection was closed")
+            self.leave(current, "it was closed")
+        if self._closed:
+            raise Unavailable("the store is closed")
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
         found = await asyncio.shield(self._connecting)
@@ -186,10 +195,12 @@ class Machines:
 
     async def close(self) -> None:
         """Close everything, at once."""
-        tasks = [*self._closing, *([self._connecting] if self._connecting else [])]
-        for task in tasks:
+        self._closed = True
+        for task in self._closing:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._connecting is not None:
+            await self._connecting
         if self._current is not None:
             for call in self._current.watches:
                 call.cancel()

@@ -23,6 +23,7 @@ LINES = 200 if FULL else 80
 """A tenth of a second each."""
 
 
+@pytest.mark.timeout(900)
 def test_jobs_answered_with_201_survive_kill_9(make_agent: Callable[..., Agent], witness: Witness) -> None:
     agent = make_agent()
     rng = random.Random(16)
@@ -81,11 +82,11 @@ def test_jobs_answered_with_201_survive_kill_9(make_agent: Callable[..., Agent],
         assert manual[name] == len(agent.executions(name)), name
 
 
-def counting(agent: Agent, witness: Witness) -> tuple[int, bytes]:
+def counting(agent: Agent, witness: Witness, lines: int = LINES) -> tuple[int, bytes]:
     """Start a run that counts a line each tenth of a second; its group, and the output it will have."""
-    command = f'{witness.note()}; for i in $(seq 1 {LINES}); do echo "line $i"; sleep 0.1; done; exit 7'
+    command = f'{witness.note()}; for i in $(seq 1 {lines}); do echo "line $i"; sleep 0.1; done; exit 7'
     agent.job("count", command)
-    return agent.run("count"), b"".join(b"line %d\n" % number for number in range(1, LINES + 1))
+    return agent.run("count"), b"".join(b"line %d\n" % number for number in range(1, lines + 1))
 
 
 def running(agent: Agent, group: int, lines: int) -> Any:
@@ -125,8 +126,8 @@ def test_a_run_goes_on_over_kill_9(agent: Agent, witness: Witness) -> None:
 
 
 def test_a_run_that_ends_while_the_agent_is_away(agent: Agent, witness: Witness) -> None:
-    group, expected = counting(agent, witness)
-    running(agent, group, LINES // 2)
+    group, expected = counting(agent, witness, LINES // 2)
+    running(agent, group, LINES // 4)
     agent.kill()
     until(lambda: not agent.runs(), LINES / 10 + 5, "the run is over")
     agent.start()
@@ -178,7 +179,7 @@ def test_a_run_goes_on_over_term(agent: Agent, witness: Witness) -> None:
 @pytest.mark.parametrize("ends_while_away", [False, True])
 def test_forbid_holds_over_a_crash_and_ends_with_the_run(agent: Agent, witness: Witness, ends_while_away: bool) -> None:
     begin, end = witness.note("begin $(date +%s%N)"), witness.note("end $(date +%s%N)")
-    command = f"{begin}; sleep {1 if ends_while_away else 4}; {end}"
+    command = f"{begin}; sleep {1 if ends_while_away else 3}; {end}"
     agent.job("alone", command, schedule="@every 1s", concurrency="forbid")
     until(lambda: len(witness.lines()) == 1, 10, "a run has begun")
     agent.kill()

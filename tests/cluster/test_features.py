@@ -108,6 +108,17 @@ def test_output_is_followed_while_it_comes(node: Agent) -> None:
     assert max(later - sooner for sooner, later in pairwise(arrivals)) < 1.5
 
 
+def test_a_followed_stream_has_the_last_output_too(node: Agent) -> None:
+    """Which is stored a little later than the run's end is known."""
+    node.job("brief", "echo begun; sleep 0.2; echo over")
+    for _ in range(10):
+        group = node.run("brief")
+        execution = until(lambda group=group: _running(node, "brief", group), 10, "it runs")
+        *parts, end = node.follow_output(execution)
+        assert end.event == "end"
+        assert "".join(part.data["data"] for part in parts) == "begun\nover\n"
+
+
 def test_50_megabytes_of_output(node: Agent) -> None:
     size, last = 50 << 20, 7_500_000
     node.job("much", f"seq 1 {last} | head -c {size}")

@@ -84,7 +84,7 @@ def test_a_node_outlives_a_full_disk(small_disk: Path, make_agent: Callable[...,
         assert refused.status == 507
         assert refused.headers.get_content_type() == "application/problem+json"
         assert "room" in refused.json["detail"]
-        for _ in range(20):
+        for _ in range(10):
             assert agent.call("GET", "/health").status in {200, 503}
             assert names(agent) == {"each", *disk.created}
             assert disk.create().status in {201, 507}

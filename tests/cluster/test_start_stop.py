@@ -16,14 +16,15 @@ from tests.support.processes import HOST, Agent, Witness, free_port, until
 
 
 def refused(agent: Agent) -> str:
-    """The last line that an agent logs which can't start."""
-    agent.launch()
+    """The last line that an agent logs which can't start, as it was launched."""
     assert agent.wait(within=20) == 1
     return agent.log.read_text().splitlines()[-1]
 
 
 def test_a_second_agent_on_the_same_data_is_refused(agent: Agent, make_agent: Callable[..., Agent]) -> None:
-    message = refused(make_agent("second", data=agent.data))
+    second = make_agent("second", data=agent.data)
+    second.launch()
+    message = refused(second)
     assert f"{agent.data} is in use by process {agent.process.pid}" in message
     assert "--data-dir" in message
     agent.job("still", "true")
@@ -33,11 +34,15 @@ def test_a_second_agent_on_the_same_data_is_refused(agent: Agent, make_agent: Ca
 
 
 def test_a_port_in_use_is_named(agent: Agent, make_agent: Callable[..., Agent]) -> None:
+    others: dict[str, Agent] = {}
     for port, setting in (("port", "http-addr"), ("gossip_port", "bind-addr"), ("rpc_port", "rpc-port")):
-        other = make_agent(setting)
+        others[setting] = other = make_agent(setting)
         setattr(other, port, getattr(agent, port))
+        other.launch()
+    ports = (agent.port, agent.gossip_port, agent.rpc_port)
+    for port, (setting, other) in zip(ports, others.items(), strict=True):
         message = refused(other)
-        assert f"{HOST}:{getattr(agent, port)}" in message
+        assert f"{HOST}:{port}" in message
         assert setting in message
         assert "in use" in message
     assert agent.reachable
@@ -97,7 +102,7 @@ def test_the_api_answers_while_the_leader_finishes(agent: Agent, witness: Witnes
         time.sleep(1.1)  # so that a fire is due that can't be recorded
         agent.signal(signal.SIGTERM)
         begun = time.monotonic()
-        while time.monotonic() < begun + 3:
+        while time.monotonic() < begun + 2:
             assert [job["name"] for job in agent.get("/v1/jobs")] == ["each"]
             time.sleep(0.1)
     assert agent.wait(within=5) == 0

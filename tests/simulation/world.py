@@ -139,7 +139,7 @@ class World:
             rng=self.rng,
             now=self.now,
         )
-        board.members = self.members()
+        board.members, board.reachable = self.members(), set(self.nodes)
         self.board = board
         for execution in board.unarchived:
             self._archive(execution)

@@ -43,8 +43,7 @@ class Record(msgspec.Struct, frozen=True, gc=False, rename=go_name):
 U8 = Annotated[int, range(1 << 8)]
 U16 = Annotated[int, range(1 << 16)]
 U32 = Annotated[int, range(1 << 32)]
-U64 = Annotated[int, range((1 << 64) - 1)]
-"""One less than 64 bits hold, so that a Lamport clock that has seen it can be incremented."""
+U63 = Annotated[int, range(1 << 63)]
 I64 = Annotated[int, range(-(1 << 63), 1 << 63)]
 
 R = TypeVar("R", bound=Record)

@@ -9,7 +9,10 @@ from msgspec import field
 
 from dkronpy.gossip.codec.messages import Address, ip_bytes, ip_text
 from dkronpy.gossip.codec.msgpack import MAX_VALUES, CodecError
-from dkronpy.gossip.codec.records import I64, U8, U16, U32, U64, Record, decode, encode
+from dkronpy.gossip.codec.records import I64, U8, U16, U32, U63, Record, decode, encode
+
+LTime = U63
+"""A time of a Lamport clock."""
 
 MAX_STATE_VALUES: Final = 100_000
 """Values of a SerfState: two a member, two or more an event."""
@@ -54,7 +57,7 @@ class LeaveIntent(Record, frozen=True):
     """The node leaves, or, sent by another, is to be taken as one that left; `prune`: forget it at once."""
 
     kind: ClassVar = SerfKind.LEAVE
-    ltime: U64 = 0
+    ltime: LTime = 0
     node: str = ""
     prune: bool = False
 
@@ -63,7 +66,7 @@ class JoinIntent(Record, frozen=True):
     """The node is there: outdates an older LeaveIntent."""
 
     kind: ClassVar = SerfKind.JOIN
-    ltime: U64 = 0
+    ltime: LTime = 0
     node: str = ""
 
 
@@ -77,7 +80,7 @@ class PastEvent(Record, frozen=True):
 class PastEvents(Record, frozen=True):
     """Those of one Lamport time."""
 
-    ltime: U64 = 0
+    ltime: LTime = 0
     events: tuple[PastEvent, ...] = ()
 
 
@@ -85,19 +88,19 @@ class SerfState(Record, frozen=True):
     """What serf adds to a push-pull: its clocks, when each member last joined or left, recent events."""
 
     kind: ClassVar = SerfKind.PUSH_PULL
-    ltime: U64 = 0
-    status_ltimes: dict[str, U64] = field(default_factory=dict[str, int])
+    ltime: LTime = 0
+    status_ltimes: dict[str, LTime] = field(default_factory=dict[str, int])
     left_members: tuple[str, ...] = ()
-    event_ltime: U64 = 0
+    event_ltime: LTime = 0
     events: tuple[PastEvents, ...] = ()
-    query_ltime: U64 = 0
+    query_ltime: LTime = 0
 
 
 class UserEvent(Record, frozen=True):
     """Something that happened, for everybody."""
 
     kind: ClassVar = SerfKind.EVENT
-    ltime: U64 = 0
+    ltime: LTime = 0
     name: str = ""
     payload: bytes = b""
     cc: bool = False
@@ -107,7 +110,7 @@ class Query(Record, frozen=True):
     """A question for everybody, or for those whom the filters leave. `timeout`: ns."""
 
     kind: ClassVar = SerfKind.QUERY
-    ltime: U64 = 0
+    ltime: LTime = 0
     id: U32 = 0
     addr: bytes = b""
     port: U16 = 0
@@ -124,7 +127,7 @@ class Response(Record, frozen=True):
     """An answer to a query, or that it was received."""
 
     kind: ClassVar = SerfKind.RESPONSE
-    ltime: U64 = 0
+    ltime: LTime = 0
     id: U32 = 0
     from_: str = ""
     flags: U32 = 0

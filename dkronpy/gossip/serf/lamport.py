@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+_FARTHEST: Final = 1 << 62
+
 
 class LamportClock:
     """`time` is the clock's next event."""
@@ -16,5 +20,7 @@ class LamportClock:
         return time
 
     def witness(self, time: int) -> None:
-        """An event of that time was seen: the next one here is later."""
-        self.time = max(self.time, time + 1)
+        """An event of that time was seen: the next one here is later. A time that no clock reaches is passed over, or
+        one wrong message would set all clocks to their end."""
+        if time < _FARTHEST:
+            self.time = max(self.time, time + 1)

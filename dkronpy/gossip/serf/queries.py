@@ -23,9 +23,10 @@ from dkronpy.gossip.codec.serf_messages import (
 from dkronpy.gossip.context import Context
 from dkronpy.gossip.effects import QueryAcked, QueryAnswered, QueryClosed
 from dkronpy.gossip.profile import Profile
+from dkronpy.gossip.regex.program import PatternError
+from dkronpy.gossip.regex.syntax import Pattern
 from dkronpy.gossip.serf.lamport import LamportClock
 from dkronpy.gossip.serf.members import Members
-from dkronpy.gossip.serf.pattern import Pattern, PatternError
 from dkronpy.gossip.serf.recent import Recent
 from dkronpy.gossip.swim.broadcasts import Broadcasts
 from dkronpy.gossip.swim.swim import Swim
@@ -98,7 +99,7 @@ class Queries:
         timeout: int = 0,
         collect: Collect | None = None,
     ) -> int:
-        """Ask all members, or those whose names or tags (regular expressions) fit; returns the id that the effects name.
+        """Ask all members, or those whose names or tags (regular expressions) fit. Returns the id that effects name.
 
         Each answer is also sent by `relays` other ways. Raises ValueError if the query is too large."""
         filters = [bytes((FilterKind.NODE,)) + pack(list(nodes))] if nodes else []

@@ -65,8 +65,8 @@ class Clocks(msgspec.Struct, frozen=True):
 
 
 class Serf:
-    """One node. Call `advance` before anything else, do what `take` returns after it. `now` is ns on any clock that never
-    goes back."""
+    """One node. Call `advance` before anything else, and do what `take` returns after it. Time is ns on any clock that
+    never goes back."""
 
     def __init__(
         self,
@@ -193,6 +193,10 @@ class Serf:
     @property
     def name(self) -> str:
         return self._swim.me.name
+
+    @property
+    def address(self) -> Address:
+        return self._swim.me.address
 
     # ---- time
 

@@ -58,8 +58,8 @@ class _Relayed:
 
 
 class Prober:
-    """Finds out which nodes answer. `suspect` is called with one that doesn't, `answered` with one that did at once, its
-    round trip (ns) and what the layer above put into its answer."""
+    """Finds out which nodes answer. `suspect` is called with one that doesn't, `answered` with one that did at once,
+    its round trip (ns) and what the layer above put into its answer."""
 
     def __init__(
         self,

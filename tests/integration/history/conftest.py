@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -11,20 +12,43 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dkronpy.history.sqlite import SqliteHistory
+from dkronpy.history.store import StoreHistory
 from dkronpy.model.execution import Execution, OutputChunk, State
+from dkronpy.store.etcd import EtcdStore
+from tests.support.etcd import shared_etcd
 from tests.support.memory_history import MemoryHistory
+from tests.support.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from dkronpy.history.contract import History
+    from dkronpy.store.contract import Store
 
     Make = Callable[..., AbstractAsyncContextManager[History]]
+
+
+class WithStore(StoreHistory):
+    """Opens and closes its store with itself."""
+
+    def __init__(self, store: Store, output_limit: int) -> None:
+        super().__init__(store, f"test-{uuid.uuid4().hex}", kept=1000, output_limit=output_limit)
+
+    async def open(self) -> None:
+        await self._store.open()
+        await super().open()
+
+    async def close(self) -> None:
+        await super().close()
+        await self._store.close()
+
 
 HISTORIES: dict[str, Callable[[Path, int], History]] = {
     "sqlite": lambda folder, limit: SqliteHistory(folder / "history.db", output_limit=limit),
     "memory": lambda _, limit: MemoryHistory(output_limit=limit),
+    "store": lambda _, limit: WithStore(MemoryStore(), limit),
+    "etcd": lambda _, limit: WithStore(EtcdStore([shared_etcd().address]), limit),
 }
 """Each makes an empty history that keeps its last argument's bytes of output; the folder is new and empty."""
 

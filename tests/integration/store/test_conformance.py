@@ -225,6 +225,7 @@ class TestConcurrency:
         assert entry.value == b"80"
 
     async def test_a_cancelled_commit_happens_once_or_not_at_all(self, store: Store) -> None:
+        start = (await store.list("")).revision
         tasks: list[asyncio.Task[int]] = []
         for n in range(40):
             tasks.append(asyncio.create_task(store.commit([Guard(f"k{n}", 0)], [Put(f"k{n}", b""), Put(f"l{n}", b"")])))
@@ -233,7 +234,7 @@ class TestConcurrency:
                 tasks[-1].cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         end = await store.commit([], [Put("end", b"")])
-        events = [event.key for event in await watched(store, "", 0, 1 + len((await store.list("k")).entries) * 2)]
+        events = [event.key for event in await watched(store, "", start, 1 + len((await store.list("k")).entries) * 2)]
         assert len(events) == len(set(events))
         kept = set(await listed(store, "k"))
         assert {key.replace("k", "l") for key in kept} == set(await listed(store, "l"))
@@ -474,10 +475,11 @@ class TestClose:
     async def test_ends_watches_after_the_last_event(self, connect: Callable[[], Store]) -> None:
         store = connect()
         await store.open()
+        start = (await store.list("")).revision
         seen: list[str] = []
 
         async def follow() -> None:
-            async for batch in store.watch("", 0):
+            async for batch in store.watch("", start):
                 seen.extend(event.key for event in batch)
 
         following = asyncio.create_task(follow())

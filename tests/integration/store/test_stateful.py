@@ -83,6 +83,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model = Model()
         self.store = self.connect()
         self.run(self.store.open())
+        self.model.opened_at = self.run(self.store.list("")).revision
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(coroutine)

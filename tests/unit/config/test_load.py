@@ -145,7 +145,7 @@ def test_flag_forms():
         (["--retention-count", "0"], '--retention-count: "0" must be a whole number from 1 to 1000000000'),
         (["--profile", "lann"], '--profile: "lann" must be one of lan, wan, local (did you mean lan?)'),
         (["--log-format", "xml"], '--log-format: "xml" must be one of text, json'),
-        (["--backend", "etcdv3"], '--backend: "etcd" is not built in yet: use embedded'),
+        (["--backend", "zk"], '--backend: "zookeeper" is not built in yet: use embedded or etcd'),
         (
             ["--backend", "mysql"],
             '--backend: "mysql" must be one of embedded, etcd, consul, zookeeper, redis, dynamodb',

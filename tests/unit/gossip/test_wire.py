@@ -18,9 +18,6 @@ from dkronpy.gossip.codec import lzw
 from dkronpy.gossip.codec.keyring import Keyring, KeyringError
 from dkronpy.gossip.codec.messages import (
     Ack,
-    Alive,
-    Dead,
-    IndirectPing,
     Message,
     Nack,
     Ping,
@@ -32,9 +29,10 @@ from dkronpy.gossip.codec.messages import (
 )
 from dkronpy.gossip.codec.msgpack import MAX_DEPTH, MAX_VALUES, CodecError, Incomplete, pack, unpack
 from dkronpy.gossip.codec.packet import MAX_PACKET, MAX_PARTS, compressed, make_compound, make_packet, read_packet
-from dkronpy.gossip.codec.serf_messages import Query, Response, SerfState, UserEvent, decode_serf, encode_serf
+from dkronpy.gossip.codec.serf_messages import decode_serf
 from dkronpy.gossip.codec.stream import MAX_STREAM, PushPull, StreamMessage, StreamReader, make_stream
 from tests.conftest import FULL
+from tests.support.datagrams import mutated
 
 KEYS = [bytes(16), bytes(range(24)), bytes(range(32))]
 PING = Ping(7, "n1", b"\x7f\0\0\1", 8946, "n2")
@@ -359,55 +357,6 @@ def _sealed_stream(plain: bytes, inside: bytes) -> bytes:
 
 
 # ---- strangers
-
-_SINGLE = [
-    encode_message(PING),
-    encode_message(IndirectPing(1, b"\x7f\0\0\1", 1, "n1", True, b"\x7f\0\0\1", 2, "n2")),
-    encode_message(Ack(7, b"\x01\x84")),
-    encode_message(Nack(7)),
-    encode_message(Suspect(7, "n1", "n2")),
-    encode_message(Alive(7, "n1", b"\x7f\0\0\1", 8946, b"\xff\x81\xa1a\xa1b", b"\1\5\2\2\5\4")),
-    encode_message(Dead(7, "n1", "n2")),
-    encode_message(User(encode_serf(UserEvent(1, "e", b"p")))),
-    encode_message(User(encode_serf(Query(1, 2, b"\x7f\0\0\1", 3, "n", (b"\0\x91\xa1n", b"\1\x81"), 1, 1, 5, "q")))),
-    encode_message(User(encode_serf(Response(1, 2, "n1", 1, b"x")))),
-    encode_serf(SerfState(1, {"n1": 2}, ("n2",), 3, (), 4)),
-]
-CORPUS = [
-    *_SINGLE,
-    make_compound(_SINGLE),
-    compressed(make_compound(_SINGLE)),
-    make_packet(_SINGLE[:3], crc=True),
-    *(make_stream(message) for message in (PushPull(NODES[:3], _SINGLE[-1], True), User(b"xyz"))),
-]
-"""What mutations begin with."""
-
-
-def mutated(rng: random.Random) -> bytes:
-    """Random bytes, or a message with some bytes replaced, put in, left out, doubled or taken from another."""
-    choice = rng.random()
-    if choice < 0.1:
-        return rng.randbytes(rng.randrange(80))
-    if choice < 0.2:
-        return bytes((rng.randrange(16),)) + rng.randbytes(rng.randrange(40))
-    data = bytearray(rng.choice(CORPUS))
-    for _ in range(rng.randrange(1, 5)):
-        at = rng.randrange(len(data) + 1)
-        match rng.randrange(6):
-            case 0:
-                data[at : at + 1] = rng.randbytes(1)
-            case 1:
-                data[at : at + rng.randrange(8)] = b""
-            case 2:
-                data[at:at] = rng.randbytes(rng.randrange(4))
-            case 3:
-                data[at:at] = data[at : at + rng.randrange(20)]
-            case 4:
-                data[at : at + 1] = bytes((rng.choice((0xC0, 0xCF, 0xD9, 0xDB, 0xDC, 0xDD, 0xDF, 0x80, 0x90, 0xFF)),))
-            case _:
-                other = rng.choice(CORPUS)
-                data[at:] = other[rng.randrange(len(other)) :]
-    return bytes(data)
 
 
 def _take(data: bytes) -> Iterator[None]:

@@ -28,14 +28,14 @@ ALL = [A, B, C, S, GONE]
     ],
 )
 def test_nodes_equal_every_tag(tags: dict[str, str], names: list[str]) -> None:
-    assert select(tags, ALL, random.Random(1)) == names
+    assert select(tags, ALL, "abcs", random.Random(1)) == names
 
 
 def test_the_smallest_count_limits_and_chance_picks() -> None:
     rng = random.Random(1)
-    picked = {tuple(select({"role": "web:1", "dc": "eu:2"}, [A, B, C], rng)) for _ in range(20)}
+    picked = {tuple(select({"role": "web:1", "dc": "eu:2"}, [A, B, C], "abc", rng)) for _ in range(20)}
     assert picked == {("a",)}
-    assert {tuple(select({"role": "web:1"}, ALL, rng)) for _ in range(50)} == {("a",), ("b",)}
+    assert {tuple(select({"role": "web:1"}, ALL, "ab", rng)) for _ in range(50)} == {("a",), ("b",)}
 
 
 @pytest.mark.parametrize("value", ["web:0", "web:x", "web:", "web:-1", "web:1.5", "web:٣", "web:99999999999"])
@@ -46,3 +46,10 @@ def test_a_bad_count_is_refused(value: str) -> None:
 
 def test_dead_nodes_are_not_picked() -> None:
     assert "gone" not in matching({"role": "web"}, ALL)
+
+
+def test_nodes_in_contact_come_first() -> None:
+    rng = random.Random(1)
+    assert {tuple(select({"role": "web:1"}, ALL, "b", rng)) for _ in range(20)} == {("b",)}
+    assert select({"dc": "eu:1"}, ALL, "", rng) in (["a"], ["c"])
+    assert select({"role": "web"}, ALL, "b", rng) == ["a", "b"]

@@ -1,133 +1,36 @@
-"""Regular expressions in the syntax of Go (RE2), matched in time linear in the text.
-
-Python's own would take one evil expression from the network to stop a node for ever: it tries every way to match, these
-follow all ways at once (Thompson, "Regular Expression Search Algorithm", CACM 1968).
-"""
+"""The syntax of expressions: what RE2 has, but for classes of Unicode and multi-line mode."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
-MAX_STEPS: Final = 512
-"""Steps of a compiled expression: so the longest tag takes at most 0.2 s, a usual one some µs."""
+from dkronpy.gossip.regex.program import (
+    Assertion,
+    Part,
+    PatternError,
+    Program,
+    Test,
+    either,
+    one,
+    repeated,
+    sequence,
+    where,
+)
+
 _MAX_DEPTH: Final = 50
 _MAX_REPEAT: Final = 1000
-
-
-class PatternError(ValueError):
-    """The expression is wrong, or uses what isn't understood here."""
-
-
-Test = Callable[[str], bool]
-Assertion = Callable[[str, int], bool]
-
-
-class _Step(NamedTuple):
-    """Go to `then` without reading, for one of `forks`; if `assertion` holds there; or after a character that passes
-    `test`. The last step has nothing."""
-
-    test: Test | None = None
-    assertion: Assertion | None = None
-    forks: tuple[int, ...] = ()
-
-
-_Part = Callable[["_Program", int], int]
-"""Adds the steps for a part of the expression, given the step to go to after it; returns the step to begin with."""
-
-
-class _Program:
-    def __init__(self) -> None:
-        self.steps: list[_Step] = [_Step()]
-
-    def add(self, step: _Step) -> int:
-        if len(self.steps) >= MAX_STEPS:
-            raise PatternError("the expression is too large")
-        self.steps.append(step)
-        return len(self.steps) - 1
 
 
 class Pattern:
     """A compiled expression. Raises PatternError."""
 
     def __init__(self, expression: str) -> None:
-        part = _Parser(expression).whole()
-        program = _Program()
-        self._start = part(program, 0)
-        self._steps = program.steps
+        self._program = Program()
+        self._start = _Parser(expression).whole()(self._program, 0)
 
     def found(self, text: str) -> bool:
         """Whether it matches anywhere in the text."""
-        current: set[int] = set()
-        for at in range(len(text) + 1):
-            if self._follow(self._start, text, at, current):
-                return True
-            if at == len(text):
-                break
-            after: set[int] = set()
-            for number in current:
-                step = self._steps[number]
-                if step.test is not None and step.test(text[at]) and self._follow(step.forks[0], text, at + 1, after):
-                    return True
-            current = after
-        return False
-
-    def _follow(self, number: int, text: str, at: int, reached: set[int]) -> bool:
-        """Add all steps that are reached without reading; true if the last one is among them."""
-        waiting = [number]
-        while waiting:
-            number = waiting.pop()
-            if number in reached:
-                continue
-            if number == 0:
-                return True
-            reached.add(number)
-            step = self._steps[number]
-            if step.test is None and (step.assertion is None or step.assertion(text, at)):
-                waiting += step.forks
-        return False
-
-
-# ---- parts of an expression
-
-
-def _one(test: Test) -> _Part:
-    return lambda program, then: program.add(_Step(test=test, forks=(then,)))
-
-
-def _where(assertion: Assertion) -> _Part:
-    return lambda program, then: program.add(_Step(assertion=assertion, forks=(then,)))
-
-
-def _sequence(parts: list[_Part]) -> _Part:
-    def add(program: _Program, then: int) -> int:
-        for part in reversed(parts):
-            then = part(program, then)
-        return then
-
-    return add
-
-
-def _either(parts: list[_Part]) -> _Part:
-    if len(parts) == 1:
-        return parts[0]
-    return lambda program, then: program.add(_Step(forks=tuple(part(program, then) for part in parts)))
-
-
-def _repeated(part: _Part, least: int, most: int | None) -> _Part:
-    def add(program: _Program, then: int) -> int:
-        if most is None:
-            loop = program.add(_Step())
-            program.steps[loop] = _Step(forks=(part(program, loop), then))
-            then = loop
-        else:
-            for _ in range(most - least):
-                then = program.add(_Step(forks=(part(program, then), then)))
-        for _ in range(least):
-            then = part(program, then)
-        return then
-
-    return add
+        return self._program.found(self._start, text)
 
 
 def _word(text: str, at: int) -> bool:
@@ -208,7 +111,7 @@ class _Parser:
         """Whether upper and lower case are the same."""
         self._dot_all = False
 
-    def whole(self) -> _Part:
+    def whole(self) -> Part:
         part = self._alternatives()
         if self._at < len(self._text):
             raise PatternError("there is a ) without (")
@@ -228,19 +131,19 @@ class _Parser:
         self._at += len(text) * found
         return found
 
-    def _alternatives(self) -> _Part:
+    def _alternatives(self) -> Part:
         parts = [self._concatenation()]
         while self._skip("|"):
             parts.append(self._concatenation())
-        return _either(parts)
+        return either(parts)
 
-    def _concatenation(self) -> _Part:
-        parts: list[_Part] = []
+    def _concatenation(self) -> Part:
+        parts: list[Part] = []
         while self._peek() not in ("", "|", ")"):
             parts.append(self._with_repeats())
-        return _sequence(parts)
+        return sequence(parts)
 
-    def _with_repeats(self) -> _Part:
+    def _with_repeats(self) -> Part:
         part = self._atom()
         bounds = self._repeat()
         if bounds is None:
@@ -248,7 +151,7 @@ class _Parser:
         self._skip("?")  # a lazy one matches the same texts
         if self._repeat() is not None:
             raise PatternError("a repetition is repeated")
-        return _repeated(part, *bounds)
+        return repeated(part, *bounds)
 
     def _repeat(self) -> tuple[int, int | None] | None:
         char = self._peek()
@@ -268,19 +171,19 @@ class _Parser:
             raise PatternError(f"{{{first}{comma}{last}}} can't be")
         return least, most
 
-    def _atom(self) -> _Part:
+    def _atom(self) -> Part:
         char = self._take()
         match char:
             case "(":
                 return self._group()
             case "[":
-                return _one(self._char_class())
+                return one(self._char_class())
             case ".":
-                return _one((lambda _: True) if self._dot_all else lambda char: char != "\n")
+                return one((lambda _: True) if self._dot_all else lambda char: char != "\n")
             case "^":
-                return _where(_at_start)
+                return where(_at_start)
             case "$":
-                return _where(_at_end)
+                return where(_at_end)
             case "\\":
                 return self._escape()
             case "*" | "+" | "?":
@@ -288,17 +191,17 @@ class _Parser:
             case _:
                 return self._literal(char)
 
-    def _literal(self, char: str) -> _Part:
-        return _one(_in_range(char, char, self._fold))
+    def _literal(self, char: str) -> Part:
+        return one(_in_range(char, char, self._fold))
 
-    def _group(self) -> _Part:
+    def _group(self) -> Part:
         flags = self._fold, self._dot_all
         if self._skip("?"):
             if self._skip("P<") or self._skip("<"):
                 while self._take() != ">":
                     pass
             elif self._flags():
-                return _sequence([])
+                return sequence([])
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise PatternError("the expression is nested too deeply")
@@ -327,17 +230,17 @@ class _Parser:
                 case flag:
                     raise PatternError(f"(?{flag} is not understood")
 
-    def _escape(self) -> _Part:
+    def _escape(self) -> Part:
         char = self._take()
         if char in _CLASSES:
-            return _one(_CLASSES[char])
+            return one(_CLASSES[char])
         if char in _ASSERTIONS:
-            return _where(_ASSERTIONS[char])
+            return where(_ASSERTIONS[char])
         if char == "Q":
             end = self._text.find("\\E", self._at)
             quoted = self._text[self._at : end if end >= 0 else None]
             self._at = end + 2 if end >= 0 else len(self._text)
-            return _sequence([self._literal(char) for char in quoted])
+            return sequence([self._literal(char) for char in quoted])
         return self._literal(self._escaped(char))
 
     def _escaped(self, char: str) -> str:

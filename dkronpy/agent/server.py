@@ -1,0 +1,183 @@
+"""What a server has beyond a node that only runs jobs: store, history, mirror, leadership, the HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+from aiohttp import ClientSession, web
+
+from dkronpy.agent.resources import StartError
+from dkronpy.agent.stores import make_history, make_store
+from dkronpy.agent.term import LeaderTerm
+from dkronpy.api import app as api
+from dkronpy.api.services import Services
+from dkronpy.catalog.feed import Feed
+from dkronpy.catalog.jobs import Jobs
+from dkronpy.catalog.keys import Keys
+from dkronpy.catalog.mirror import Held, Mirror
+from dkronpy.config import Backend, Settings
+from dkronpy.dispatch.leader import Parts
+from dkronpy.history.contract import HistoryError, Retention
+from dkronpy.leadership.claims import LEASE, Claims
+from dkronpy.leadership.lanes import ElectionLanes
+from dkronpy.leadership.leadership import Leadership
+from dkronpy.metrics import Metrics
+from dkronpy.model.member import Member, MemberStatus
+from dkronpy.model.records import Epoch
+from dkronpy.runner.node import Node
+from dkronpy.store.contract import StoreError
+
+log = logging.getLogger(__name__)
+
+PRUNING, PRUNING_BATCH = 10.0, 0.02
+"""Seconds between two looks for history that retention no longer keeps, and between two batches while there is some."""
+
+
+class Server:
+    """One server's parts. `members` gives all members known, `changed` is set when they may have changed."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        node: Node,
+        members: Callable[[], Sequence[Member]],
+        changed: asyncio.Event,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._node = node
+        self._members = members
+        self._changed = changed
+        self._metrics = metrics
+        at_start = settings()
+        self._keys = Keys(at_start.keyspace)
+        self._store = make_store(at_start)
+        self._history = make_history(at_start, self._store)
+        self.mirror = Mirror(self._store, self._keys)
+        self._jobs = Jobs(self._store, self.mirror, self._keys, time.time_ns)
+        self._feed = Feed()
+        self._rng = random.Random()
+        self._claims = Claims(time.monotonic(), self._rng)
+        self._shared = at_start.backend is not Backend.EMBEDDED
+        self._term: LeaderTerm | None = None
+        self._session: ClientSession | None = None
+        self.leadership: Leadership
+
+    async def open(self, stack: AsyncExitStack, session: ClientSession) -> None:
+        """Open store and history. Raises StartError."""
+        self._session = session
+        settings = self._settings()
+        try:
+            await self._store.open()
+            stack.push_async_callback(self._store.close)
+            await self._history.open()
+            stack.push_async_callback(self._history.close)
+        except (StoreError, HistoryError, OSError) as error:
+            raise StartError(f"the server can't open its {settings.backend} store or its history: {error}") from error
+        lanes = None
+        if self._shared:
+            lanes = ElectionLanes(
+                session, settings.node_name, settings.encrypt, lambda peer, up: self.leadership.lane_changed(peer, up)
+            )
+        self.leadership = Leadership(
+            settings.node_name,
+            self._store,
+            self._keys,
+            self.mirror,
+            lanes=lanes,
+            servers=self._servers,
+            expect=settings.bootstrap_expect,
+            unable=self._unable,
+            begin=self._begin,
+            claims=self._claims,
+        )
+
+    @property
+    def shared(self) -> bool:
+        """Whether several servers may use the store."""
+        return self._shared
+
+    def _servers(self) -> list[Member]:
+        """The servers that take part in elections: also those that failed, which may come back."""
+        here = (MemberStatus.ALIVE, MemberStatus.FAILED)
+        return [
+            m for m in self._members() if m.tags.get("server") == "true" and "rpc_addr" in m.tags and m.status in here
+        ]
+
+    def _unable(self) -> str | None:
+        return None if self.mirror.healthy else "the store can't be read"
+
+    def _begin(self, epoch: Held[Epoch]) -> LeaderTerm:
+        assert self._session is not None, "the server is open"
+        parts = Parts(
+            store=self._store,
+            keys=self._keys,
+            mirror=self.mirror,
+            jobs=self._jobs,
+            history=self._history,
+            feed=self._feed,
+            metrics=self._metrics,
+            members=self._members,
+            now=time.time_ns,
+            rng=self._rng,
+            lost_after=self._settings().lost_after,
+        )
+        self._term = LeaderTerm(parts, epoch, self._node, self._session, self._settings().encrypt, self._changed)
+        return self._term
+
+    # ---- as the API sees it
+
+    def leader(self) -> str | None:
+        """The node that leads, as far as this server knows."""
+        if self.leading():
+            return self._settings().node_name
+        held = self.mirror.epoch
+        fresh = self._shared and self._claims.fresh(time.monotonic(), LEASE)
+        return held.value.node if held is not None and fresh and held.value.node != self._settings().node_name else None
+
+    def leading(self) -> bool:
+        """Whether this server leads and has its board loaded."""
+        return self.leadership.epoch > 0 and self._term is not None and self._term.leader.ready.is_set()
+
+    def faults(self) -> list[str]:
+        """What is wrong with this server, in words."""
+        found = [] if self.mirror.healthy else ["the store can't be read"]
+        if self.leading() and self._term is not None:
+            found += self._term.leader.faults
+        return found
+
+    def api(self, cluster: object, faults: Callable[[], Sequence[str]]) -> web.Application:
+        """The application of the HTTP port."""
+        return api.build(
+            Services(
+                settings=self._settings,
+                mirror=self.mirror,
+                jobs=self._jobs,
+                history=self._history,
+                cluster=cluster,  # pyright: ignore[reportArgumentType]
+                feed=self._feed,
+                metrics=self._metrics.registry,
+                now=time.time_ns,
+                faults=faults,
+            )
+        )
+
+    # ---- housekeeping
+
+    async def prune(self) -> None:
+        """Delete what retention no longer keeps, while this server leads, until cancelled."""
+        settings = self._settings()
+        retention = Retention(settings.retention_count, settings.retention_age)
+        while True:
+            more = False
+            try:
+                if self.leading():
+                    more = await self._history.prune(retention, now=time.time_ns())
+            except HistoryError as error:
+                log.warning("old history can't be deleted now: %s", error)
+            await asyncio.sleep(PRUNING_BATCH if more else PRUNING)

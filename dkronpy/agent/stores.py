@@ -1,0 +1,33 @@
+"""The store and the history that the settings name."""
+
+from __future__ import annotations
+
+from dkronpy.agent.resources import StartError
+from dkronpy.config import Backend, Settings
+from dkronpy.history.contract import History
+from dkronpy.history.sqlite import SqliteHistory
+from dkronpy.store.contract import Store
+from dkronpy.store.sqlite import SqliteStore
+
+
+def make_store(settings: Settings) -> Store:
+    """The key-value store, not yet open. Raises StartError when the package that it needs is missing."""
+    if settings.backend is Backend.EMBEDDED:
+        return SqliteStore(settings.data_dir / "store.db")
+    try:
+        from dkronpy.store.etcd import EtcdStore
+    except ImportError as error:
+        raise StartError(str(error)) from error
+    try:
+        return EtcdStore(settings.backend_machine)
+    except ValueError as error:
+        raise StartError(f"backend-machine: {error}") from error
+
+
+def make_history(settings: Settings, store: Store) -> History:
+    """The run history, not yet open: SQLite beside the embedded store, else the store itself."""
+    if settings.backend is Backend.EMBEDDED:
+        return SqliteHistory(settings.history_file)
+    from dkronpy.history.store import StoreHistory
+
+    return StoreHistory(store, settings.keyspace)

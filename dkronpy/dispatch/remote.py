@@ -1,0 +1,110 @@
+"""Work lanes over the network: the leader keeps one to every member, and each node has a door where leaders attach."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, ClientWSTimeout, web
+
+from dkronpy.dispatch.leader import Leader
+from dkronpy.model.lane import Attach, ToLeader, ToNode
+from dkronpy.model.member import Member
+from dkronpy.rpc.channel import MAX_FRAME, Channel, ChannelError, answer, converse, greet
+from dkronpy.runner.node import Node, StaleEpoch
+
+log = logging.getLogger(__name__)
+
+PATH = "/lanes/work"
+KIND = "work"
+HEARTBEAT = 4.0
+"""Seconds between pings of a lane; one that is not answered within half of it ends the lane."""
+CLOSING = ClientWSTimeout(ws_close=1.0)  # pyright: ignore[reportCallIssue] (attrs hides the parameter)
+AGAIN_FIRST, AGAIN_MAX = 0.1, 2.0
+"""Seconds between tries to reach a member."""
+
+
+class RemoteLane:
+    """The leader's end of a lane to another node."""
+
+    def __init__(self, channel: Channel[ToLeader], attach: Attach) -> None:
+        self.node = channel.peer
+        self._channel = channel
+        channel.send(attach)
+
+    def send(self, message: ToNode) -> None:
+        self._channel.send(message)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+async def keep_lane(leader: Leader, session: ClientSession, member: Member, name: str, key: bytes | None) -> None:
+    """Hold a lane to a member, connecting again whenever it ends, until cancelled."""
+    delay = AGAIN_FIRST
+    while True:
+        try:
+            url = f"http://{member.tags['rpc_addr']}{PATH}"
+            async with session.ws_connect(url, max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT, timeout=CLOSING) as socket:
+                channel: Channel[ToLeader] = await greet(socket, KIND, name, key, ToLeader)
+                if channel.peer != member.name:
+                    raise ChannelError(f"{url} is {channel.peer}")
+                delay = AGAIN_FIRST
+                await _use(leader, channel)
+        except (ChannelError, ClientError, OSError, TimeoutError) as error:
+            log.info("no lane to a node: %s", error, extra={"node": member.name, "epoch": leader.epoch})
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, AGAIN_MAX)
+
+
+async def _use(leader: Leader, channel: Channel[ToLeader]) -> None:
+    lanes: list[RemoteLane] = []
+
+    def connect(attach: Attach, _receive: Callable[[str, ToLeader], None]) -> RemoteLane:
+        lanes.append(RemoteLane(channel, attach))
+        return lanes[0]
+
+    leader.attach(channel.peer, connect)
+    try:
+        await converse(channel, lambda message: leader.receive(channel.peer, message))
+    finally:
+        leader.detach(lanes[0])
+
+
+def door(node: Node, key: bytes | None) -> Callable[[web.Request], Any]:
+    """The handler of `PATH` on a node's RPC port."""
+
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT)
+        await socket.prepare(request)
+        try:
+            channel: Channel[ToNode] = await answer(socket, KIND, node.name, key, ToNode)
+            await _serve(node, channel)
+        except (ChannelError, StaleEpoch) as error:
+            log.info("a leader's lane has ended: %s", error, extra={"node": node.name})
+        finally:
+            await socket.close()
+        return socket
+
+    return handle
+
+
+async def _serve(node: Node, channel: Channel[ToNode]) -> None:
+    session = ""
+
+    def handle(message: ToNode) -> None:
+        nonlocal session
+        if isinstance(message, Attach):
+            session = message.session
+            node.attach(message, channel.send, channel.close)
+        elif not session:
+            raise ChannelError("a session begins with Attach")
+        elif node.session == session:
+            node.receive(message)
+
+    try:
+        await converse(channel, handle)
+    finally:
+        node.detach(session)
