@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
@@ -19,8 +20,13 @@ _ALLOWED: Final = "write it as 2026-12-24T18:00:00Z or with an offset, 2026-12-2
 def rfc3339(ns: int) -> str:
     """`2026-01-31T12:00:00Z`, in UTC, with a fraction only where there is one, as short as it can be."""
     seconds, fraction = divmod(ns, SECOND)
-    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+    text = _second(seconds)
     return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else f"{text}Z"
+
+
+@functools.lru_cache(4096)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def parse_rfc3339(text: str) -> int:

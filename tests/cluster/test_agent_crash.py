@@ -193,9 +193,10 @@ def test_forbid_holds_over_a_crash_and_ends_with_the_run(agent: Agent, witness: 
     assert events == ["begin", "end"] * (len(events) // 2)
     times = [int(line.split()[1]) for line in witness.lines()]
     assert times == sorted(times)
-    executions = agent.executions("alone")
-    assert {(e["state"], e["reason"]) for e in executions} == {("success", ""), ("skipped", "overlap")}
-    assert sum(e["state"] == "success" for e in executions) == len(events) // 2
+    outcomes = Counter((execution["state"], execution["reason"]) for execution in agent.executions("alone"))
+    assert set(outcomes) <= {("success", ""), ("skipped", "overlap")}
+    assert outcomes["success", ""] == len(events) // 2
+    assert ends_while_away or outcomes["skipped", "overlap"] >= 2
 
 
 def test_a_pending_retry_survives_kill_9(agent: Agent, witness: Witness) -> None:

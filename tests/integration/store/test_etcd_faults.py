@@ -382,6 +382,7 @@ class TestCluster:
             await asyncio.sleep(0.3)
             await writers.stop()
             cluster[0].resume()
+            await asyncio.to_thread(cluster[0].wait_ready)
             async with connected(cluster[0].address) as other:
                 await writers.check(other)
                 await follower.check(other)

@@ -62,7 +62,7 @@ def test_five_percent_of_loss_makes_nobody_fail() -> None:
     network = Network(3, loss=0.05)
     settled(network, CROWD)
     network.watch_failures = True
-    network.run((20 if FULL else 2) * MINUTE)
+    network.run((20 if FULL else 1) * MINUTE)
     assert network.failures == []
 
 
