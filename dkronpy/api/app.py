@@ -38,7 +38,7 @@ def build(services: Services) -> web.Application:
     application shuts down."""
     streams = Streams()
     views = JobViews(services.mirror, services.now)
-    context = Context(services, views, Ledger(services.mirror, services.history), streams)
+    context = Context(services, views, Ledger(services.mirror, services.history, services.feed), streams)
     gate = Gate(services.settings)
     node = services.settings().node_name
     app = web.Application(middlewares=[_middleware(gate)], client_max_size=MAX_BODY)

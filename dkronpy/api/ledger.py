@@ -5,10 +5,12 @@ An execution is written to the history before it leaves the store, so whoever lo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dkronpy.api.errors import invalid
+from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.history.contract import History, Output, Query
 from dkronpy.history.cursor import decode_cursor, encode_cursor
@@ -17,6 +19,9 @@ from dkronpy.model.run import Key
 
 FULL_OUTPUT: Final = 1 << 30
 """As a tail: everything that is stored."""
+_PATIENCE: Final = 1.0
+"""Seconds that a reader waits at most for output that is being stored."""
+_LOOK_AGAIN: Final = 0.05
 _MAX_LOOKUPS: Final = 100
 """Finished executions still in the store that are looked up in the history, so that they count once."""
 
@@ -24,9 +29,10 @@ _MAX_LOOKUPS: Final = 100
 class Ledger:
     """Reads of executions. Errors of the history pass through."""
 
-    def __init__(self, mirror: Mirror, history: History) -> None:
+    def __init__(self, mirror: Mirror, history: History, feed: Feed) -> None:
         self._mirror = mirror
         self._history = history
+        self._feed = feed
 
     async def get(self, key: Key) -> Execution | None:
         held = self._mirror.runs.get(key[0], {}).get(key)
@@ -72,8 +78,32 @@ class Ledger:
 
     async def outputs(self, executions: Sequence[Execution], tail: int) -> dict[Key, Output]:
         """The last `tail` bytes of each one's stored output."""
+        await self.settled(executions)
         keys = [execution.key for execution in executions if execution.state.ran]
         return await self._history.outputs(keys, tail=tail) if keys else {}
+
+    async def settled(self, executions: Sequence[Execution]) -> None:
+        """Wait a moment for the output of runs that have only just ended: it is stored right after the end is known,
+        and whoever sees that a run is over expects to see all of its output."""
+        fresh = [e for e in executions if e.state.final and e.output_size and e.key in self._mirror.runs.get(e.job, {})]
+        if not fresh:
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                for execution in fresh:
+                    await self._settled(execution)
+        except TimeoutError:
+            return  # the history is away, or the node could not keep it all: what is there is shown
+
+    async def _settled(self, execution: Execution) -> None:
+        with self._feed.follow(execution.key) as grown:
+            while (await self._history.output(*execution.key, offset=-1, limit=1)).size < execution.output_size:
+                grown.clear()
+                try:
+                    # On a server that does not lead nobody tells; then it is looked at again.
+                    await asyncio.wait_for(grown.wait(), _LOOK_AGAIN)
+                except TimeoutError:
+                    continue
 
     def _flying(self, query: Query) -> Iterator[Execution]:
         tables = self._mirror.runs.values() if query.job is None else [self._mirror.runs.get(query.job, {})]

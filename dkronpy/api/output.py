@@ -41,13 +41,15 @@ class OutputRoutes:
         return [web.get("/v1/jobs/{job}/executions/{execution}/output", self.get)]
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        key = (await found_execution(self._context, request)).key
+        execution = await found_execution(self._context, request)
+        key = execution.key
         offset = integer(request, "offset", 0, least=-(2**53))
         if present(request, "follow") and request.method == "GET":
             resumed = request.headers.get("Last-Event-ID", "")
             if resumed.isascii() and resumed.isdigit() and len(resumed) < 16:
                 offset = int(resumed)
             return await self._context.streams.serve(request, lambda stream: self._follow(stream, key, offset))
+        await self._context.ledger.settled([execution])
         return await self._whole(key, offset)
 
     async def _whole(self, key: Key, offset: int) -> web.Response:

@@ -56,6 +56,7 @@ class Driver:
         self._transport: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
         self._dropped = 0
+        self._refused = 0
 
     # ---- life
 
@@ -101,7 +102,7 @@ class Driver:
     def _arrived(self, data: bytes, sender: Address) -> None:
         if len(self._waiting) >= _MAX_WAITING:
             self._dropped += 1
-            if self._dropped.bit_count() == 1:  # the first, second, fourth, …
+            if _worth_a_word(self._dropped):
                 log.warning("%d datagrams were dropped: more come than can be read", self._dropped)
             return
         self._waiting.append((data, sender, self._clock()))
@@ -213,7 +214,9 @@ class Driver:
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._streams >= _MAX_STREAMS or self._tasks is None:
-            log.warning("too many nodes connect at once; one is refused")
+            self._refused += 1
+            if _worth_a_word(self._refused):
+                log.warning("%d connections were refused: more come at once than are served", self._refused)
             writer.close()
             return
         self._streams += 1
@@ -266,6 +269,11 @@ class Driver:
         large = isinstance(message, PushPull) and len(message.nodes) > _LARGE_STATE
         writer.write(await asyncio.to_thread(make) if large else make())
         await writer.drain()
+
+
+def _worth_a_word(count: int) -> bool:
+    """The first, the second, the fourth, the eighth, …: strangers can't fill the log."""
+    return count.bit_count() == 1
 
 
 class _Datagrams(asyncio.DatagramProtocol):

@@ -35,13 +35,9 @@ class Draft:
         self.folded: dict[str, int] = {}
 
     @property
-    def parts(self) -> int:
-        """Guards and operations, with the mark and the counters."""
-        return 2 + len(self.guards) + len(self.operations) + len({date for date, _ in self.days})
-
-    @property
     def size(self) -> int:
-        return _COUNTERS_BYTES + sum(
+        """Bytes of keys and values, but for the counters'."""
+        return sum(
             len(key) + (len(operation.value) if isinstance(operation, Put) else 0)
             for key, operation in self.operations.items()
         )
@@ -92,8 +88,10 @@ class Draft:
         self.folded[job] = folded
 
     def takes(self, other: Draft) -> bool:
-        """Whether both fit one commit."""
-        return self.parts + other.parts <= MAX_PARTS and self.size + other.size <= MAX_BYTES
+        """Whether both fit one commit, with the guard on the writer's mark and the counters."""
+        parts = len(self.guards | other.guards) + len(self.operations.keys() | other.operations.keys())
+        dates = {date for date, _ in (*self.days, *other.days)}
+        return parts + len(dates) + 2 <= MAX_PARTS and self.size + other.size + _COUNTERS_BYTES <= MAX_BYTES
 
     def add(self, other: Draft) -> None:
         """Take in what comes after."""

@@ -48,7 +48,6 @@ async def _thin(writer: Writer, job: str, count: int, before: int | None, left: 
         ends = [(end, number) for number, record in enumerate(everything) if (end := ended(record)) is not None]
         aged = sorted(pair for pair in ends if pair[0] < before)[:left]
         await writer.change(records.remove([everything[number] for _, number in aged]))
-        await writer.change(records.join())
     taken = len(aged)
 
     ran = records.summary().ran
@@ -56,7 +55,6 @@ async def _thin(writer: Writer, job: str, count: int, before: int | None, left: 
     gone = [record for record in records.oldest_first() if record.state.ran and record.group in too_many]
     gone = gone[: left - taken]
     await writer.change(records.remove(gone))
-    await writer.change(records.join())
     taken += len(gone)
 
     idle = records.summary().idle
@@ -64,7 +62,7 @@ async def _thin(writer: Writer, job: str, count: int, before: int | None, left: 
     if folding:
         records.folded = folding[-1]
         await writer.fold(job, folding[-1])
-        await writer.change(records.join())
+    await writer.change(records.join())
     await _finish(writer, job, records)
     return taken + len(folding)
 

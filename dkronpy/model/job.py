@@ -120,6 +120,8 @@ class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     status: JobStatus = JobStatus.UNTRIGGERED
     status_group: int = 0
     """The group that `status` tells of, so that an older group that ends later does not replace it."""
+    purge: int = 0
+    """The time (ns) up to which the history and the edits of a deleted job of this name still have to go."""
     spent: bool = False
     """An ephemeral job that has succeeded: it fires no more and is about to be deleted."""
 

@@ -120,11 +120,8 @@ class Board:
                 self._link(None, old)
             self.debts[name] = Debt(old, [edit for edit in edits if edit.since > adopted])
         for name, state in snapshot.states.items():
-            if name not in snapshot.jobs and name not in snapshot.edits:
-                self.doomed[name] = state.adopted
-        for name, groups in self.by_job.items():
-            if name in snapshot.jobs and min(groups) < snapshot.jobs[name].created:
-                self.doomed[name] = snapshot.jobs[name].created - 1
+            if state.purge:
+                self.doomed[name] = state.purge
 
     def _sweep(self, horizon: int) -> None:
         """Turn a backlog into a sweep, and find what the sweeps owe."""

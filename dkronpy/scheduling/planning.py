@@ -139,7 +139,9 @@ def _leaving(board: Board, step: Step, limit: int) -> None:
             del board.doomed[name]
     while board.purged and step.room(1, limit):
         name = board.purged.popleft()
-        if name not in board.jobs and name not in board.debts:
+        if name in board.jobs:
+            _set_state(board, step, name, msgspec.structs.replace(board.states[name], purge=0))
+        elif name not in board.debts:
             board.states.pop(name, None)
             step.states[name] = None
 
@@ -175,7 +177,7 @@ def _settle(board: Board, step: Step, name: str, state: JobState) -> None:
     gone = [edit.since for edit in debt.pending if edit.job is None]
     newest = debt.pending[-1].job
     if gone:
-        state = JobState()
+        state = JobState(purge=gone[-1])
         board.doomed[name] = gone[-1]
     if newest is None:
         board.forget(name)
@@ -232,7 +234,7 @@ def _requests(board: Board, step: Step, now: int, limit: int) -> None:
         step.clears_done.add(name)
         if name in board.states:
             kept = board.states[name]
-            _set_state(board, step, name, JobState(adopted=kept.adopted, decided=kept.decided, spent=kept.spent))
+            _set_state(board, step, name, JobState(kept.adopted, kept.decided, purge=kept.purge, spent=kept.spent))
 
 
 def _refusal(board: Board, job: Job, record: TriggerRecord) -> Reason | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 
 from dkronpy.gossip import gossip as gossip_module
 from dkronpy.gossip.codec.messages import Address, Alive, NodeState, Ping, PushPullNode, User, encode_message, ip_bytes
@@ -38,6 +39,8 @@ FAST = msgspec.structs.replace(
     retransmit_mult=4,
 )
 VSN = bytes((1, 5, 2, 2, 5, 4))
+LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+"""Agents run on uvloop, which treats sockets and addresses otherwise."""
 
 
 async def settled(nodes: Sequence[OurNode], expected: set[str]) -> None:
@@ -152,10 +155,21 @@ async def test_of_two_nodes_with_one_name_the_newer_ends(tmp_path: Path) -> None
         for node in nodes[1:]:
             assert await node.gossip.join([nodes[0].address]) == 1
         await settled(nodes, {f"n{number}" for number in range(4)})
+        double = Gossip(
+            GossipSettings(
+                name="n3",
+                bind=Address(HOST, 0),
+                advertise=Address(HOST, 0),
+                directory=tmp_path / "double",
+                profile=FAST,
+            ),
+            on_change=lambda: None,
+        )
+        await double.start()
+        running = asyncio.create_task(double.run())
+        await double.join([nodes[0].address])
         with pytest.raises(ExceptionGroup) as caught:
-            async with our_node(tmp_path / "other", "n3", profile=FAST) as double:
-                await double.gossip.join([nodes[0].address])
-                await asyncio.wait([double.running], timeout=20)
+            await asyncio.wait_for(running, 20)
         assert caught.group_contains(NameTakenError, match=f"the node at {nodes[3].address} is called n3 too")
         await settled(nodes, {f"n{number}" for number in range(4)})
 
@@ -177,7 +191,13 @@ async def test_a_node_without_udp_is_not_taken_for_dead(tmp_path: Path, monkeypa
         assert nodes[0].members()["n1"].status is MemberStatus.ALIVE
 
 
-async def test_addresses_that_can_not_be_reached_do_no_harm(tmp_path: Path) -> None:
+@LOOPS
+def test_addresses_that_can_not_be_reached_do_no_harm(tmp_path: Path, loop: Callable[[], Any]) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(_unreachable(tmp_path))
+
+
+async def _unreachable(tmp_path: Path) -> None:
     async with our_node(tmp_path, "n1", profile=FAST) as node:
         with socket.socket(type=socket.SOCK_DGRAM) as stranger:
             for name, ip, port in (("v6", "2001:db8::1", 8946), ("zero", "0.0.0.0", 0), ("many", "255.255.255.255", 9)):
@@ -200,8 +220,14 @@ async def test_what_the_owner_does_wrong_is_not_hidden(tmp_path: Path) -> None:
 # ---- strangers
 
 
-async def test_noise_stops_nobody(tmp_path: Path) -> None:
+@LOOPS
+def test_noise_stops_nobody(tmp_path: Path, loop: Callable[[], Any]) -> None:
     """A million datagrams with --full, and damaged streams beside them."""
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(_noise(tmp_path))
+
+
+async def _noise(tmp_path: Path) -> None:
     rng = random.Random(1)
     async with AsyncExitStack() as stack:
         nodes = [
@@ -227,11 +253,11 @@ async def test_noise_stops_nobody(tmp_path: Path) -> None:
 
 async def _stream(address: Address, data: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(*address)
-    writer.write(data)
-    writer.write_eof()
     try:
+        writer.write(data)
+        writer.write_eof()
         return await reader.read()
-    except ConnectionError:
+    except OSError:  # it was refused
         return b""
     finally:
         writer.close()
@@ -290,7 +316,10 @@ async def test_connections_that_say_nothing_are_bounded_and_dropped(tmp_path: Pa
         async def served() -> bool:
             return not await refused()
 
-        await eventually(refused, "nobody is refused", 2)
-        await eventually(served, "idle connections are kept", 5)
-        for _, writer in idle:
-            writer.close()
+        try:
+            await eventually(refused, "nobody is refused", 2)
+            await eventually(served, "idle connections are kept", 5)
+        finally:
+            for _, writer in idle:
+                writer.close()
+            await asyncio.gather(*(writer.wait_closed() for _, writer in idle), return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from contextlib import AsyncExitStack, ExitStack
@@ -264,7 +265,10 @@ async def _estimated(serf: SerfAgent) -> bool:
 
 
 async def _holds(file: Path, text: str) -> bool:
-    return file.exists() and text in file.read_text()
+    def holds() -> bool:
+        return file.exists() and text in file.read_text()
+
+    return await asyncio.to_thread(holds)
 
 
 async def _logged(serf: SerfAgent, text: str) -> bool:

@@ -12,11 +12,14 @@ from dkronpy.history.contract import DayCount, HistoryError, HistoryFull, Query,
 from dkronpy.history.store import StoreHistory
 from dkronpy.model.execution import Execution, State
 from dkronpy.store.contract import MAX_PARTS
+from dkronpy.store.etcd import EtcdStore
 from tests.integration.history.conftest import T0, idle, piece, ran
+from tests.support.etcd import Etcd
 from tests.support.memory_store import Fault, MemoryData, MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+    from pathlib import Path
 
     from dkronpy.store.contract import Guard, Operation
 
@@ -137,6 +140,52 @@ async def test_any_commit_fails(at: int, fault: Fault) -> None:
         assert len([key for key in data.entries if key.startswith("dkron:history/output/")]) == 5
         indexed = [key for key in data.entries if key.startswith(("dkron:history/states/", "dkron:history/nodes/"))]
         assert len(indexed) == 2 * len(found)
+
+
+async def test_etcd_is_killed_under_load(tmp_path: Path) -> None:
+    with Etcd(tmp_path) as etcd:
+        stores = [EtcdStore([etcd.address], timeout=1.0) for _ in range(2)]
+        for store in stores:
+            await store.open()
+        one, other = (StoreHistory(store, "dkron") for store in stores)
+        await one.open()
+        await other.open()
+        failures = written = 0
+        stop = False
+
+        async def write(client: int) -> None:
+            nonlocal failures, written
+            while not stop:
+                run = ran(f"job{client}", T0 + written, error="x" * 50)
+                written += 1
+                history = one if client < 4 or written < 100 else other
+                while True:
+                    try:
+                        await history.write([run], [piece(run, 0, b"text")])
+                    except HistoryError:
+                        failures += 1
+                        await asyncio.sleep(0.05)
+                    else:
+                        break
+
+        writing = [asyncio.create_task(write(client)) for client in range(5)]
+        for _ in range(3):
+            await asyncio.sleep(0.4)
+            etcd.kill()
+            await asyncio.to_thread(etcd.start)
+        await asyncio.sleep(0.4)
+        stop = True
+        await asyncio.gather(*writing)
+        assert failures
+        assert await one.count(Query()) == written > 100
+        assert await one.stats(1, today=TODAY) == [DayCount(TODAY, written, 0)]
+        found = (await one.query(Query(), limit=100_000)).executions
+        assert [e.group - T0 for e in found] == list(range(written))[::-1]
+        outputs = await one.outputs([e.key for e in found], tail=9)
+        assert {output.data for output in outputs.values()} == {b"text"}
+        for history, store in zip((one, other), stores, strict=True):
+            await history.close()
+            await store.close()
 
 
 async def test_few_commits_and_none_too_large() -> None:

@@ -88,7 +88,7 @@ def test_halves_that_are_cut_off_fail_each_other_and_find_together_again() -> No
 def test_a_node_that_is_heard_in_one_direction_only_stays_while_others_reach_it() -> None:
     """n000 and n001 don't reach each other; all others reach both."""
     network = Network(6)
-    nodes = settled(network, 10)
+    settled(network, 10)
     pair = {"n000", "n001"}
     network.cut = lambda a, b: {a, b} == pair
     network.watch_failures = True

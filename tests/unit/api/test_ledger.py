@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dkronpy.api.ledger import Ledger
+from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.keys import Keys
 from dkronpy.catalog.mirror import Held, Mirror
 from dkronpy.history.contract import Query
@@ -40,7 +41,7 @@ async def test_pages_are_the_whole_list(placed: list[tuple[Execution, str]], lim
             mirror.runs.setdefault(execution.job, {})[execution.key] = Held(execution, 1)
         if place != "store":
             await history.write([execution], [])
-    ledger = Ledger(mirror, history)
+    ledger = Ledger(mirror, history, Feed())
     query = Query(job=job)
     expected = sorted(
         (execution for execution, _ in placed if job in (None, execution.job)),
