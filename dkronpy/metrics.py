@@ -60,6 +60,11 @@ class Metrics:
         Gauge("dkron_build_info", "Always 1.", ("version",), registry=registry).labels(__version__).set(1)
         self.leading = Gauge("dkron_leader", "1 on the node that leads, else 0.", registry=registry)
         self.epoch = Gauge("dkron_leader_epoch", "Epoch of the last claim of this node.", registry=registry)
+        self.clock_offset = Gauge(
+            "dkron_clock_offset_seconds",
+            "Largest distance of this server's clock from another server's.",
+            registry=registry,
+        )
         self.lateness = Histogram(
             "dkron_lateness_seconds", "From the fire time to the start of the run.", buckets=LATENESS, registry=registry
         )

@@ -19,15 +19,16 @@ from dkronpy import __version__, logs
 from dkronpy.agent.identity import member_of
 from dkronpy.agent.resources import StartError, check_port, lock, private_directory
 from dkronpy.agent.server import Server
+from dkronpy.api.services import Keyring
 from dkronpy.config import ConfigError, Loaded, Settings, changes
 from dkronpy.dispatch import remote
 from dkronpy.gossip.codec.messages import Address
 from dkronpy.gossip.errors import GossipError
 from dkronpy.gossip.gossip import Gossip, GossipSettings
 from dkronpy.gossip.profile import PROFILES
-from dkronpy.leadership import lanes
+from dkronpy.leadership import clock_lanes, lanes
 from dkronpy.metrics import Metrics
-from dkronpy.model.member import Member
+from dkronpy.model.member import Member, Peer
 from dkronpy.rpc import server as rpc
 from dkronpy.runner.launch import RunnerError
 from dkronpy.runner.node import Node
@@ -94,7 +95,9 @@ class Agent:
         )
         self._server = None
         if settings.server:
-            self._server = Server(lambda: self.settings, self._node, self._nodes, self._changed, self._metrics)
+            self._server = Server(
+                lambda: self.settings, self._node, self._nodes, self._changed, self._metrics, self._gossip.keys
+            )
 
     # ---- the node as the API sees it
 
@@ -111,6 +114,12 @@ class Agent:
 
     def leading(self) -> bool:
         return self._server is not None and self._server.leading()
+
+    def peers(self) -> Sequence[Peer]:
+        return [] if self._server is None else self._server.peers()
+
+    def keyring(self) -> Keyring | None:
+        return None if self.settings.encrypt is None else self._gossip
 
     async def leave(self) -> None:
         """Leave the cluster for good, and stop."""
@@ -159,7 +168,12 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 parts = [self._gossip.run, self._node.run, self._watch_loop, self._join]
                 if self._server is not None:
-                    parts += [self._server.mirror.run, self._server.prune, self._watch_embedded]
+                    parts += [
+                        self._server.mirror.run,
+                        self._server.prune,
+                        self._server.compare_clocks,
+                        self._watch_embedded,
+                    ]
                 tasks = [group.create_task(part(), name=part.__qualname__) for part in parts]
                 async with AsyncExitStack() as listeners:
                     await self._serve(group, listeners)
@@ -203,11 +217,12 @@ class Agent:
         self._node.detach(self._node.session)
 
     def _rpc(self) -> web.Application:
-        key, name = self.settings.encrypt, self.settings.node_name
+        keys, name = self._gossip.keys, self.settings.node_name
         app = rpc.build(name)
-        app.router.add_get(remote.PATH, remote.door(self._node, key))
+        app.router.add_get(remote.PATH, remote.door(self._node, keys))
         if self._server is not None:
-            app.router.add_get(lanes.PATH, lanes.door(name, key, self._server.leadership.received))
+            app.router.add_get(clock_lanes.PATH, clock_lanes.door(name, keys))
+            app.router.add_get(lanes.PATH, lanes.door(name, keys, self._server.leadership.received))
         return app
 
     async def _listen(self, stack: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
@@ -242,7 +257,8 @@ class Agent:
             if others:
                 raise StartError(
                     f"{', '.join(others)} is a server too, but the embedded store serves one: give every server the"
-                    " same shared store (--backend etcd --backend-machine HOST:2379), or start this node without --server"
+                    " same shared store (--backend etcd --backend-machine HOST:2379), or start this node without"
+                    " --server"
                 )
             await asyncio.sleep(1)
 

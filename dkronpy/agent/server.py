@@ -24,11 +24,14 @@ from dkronpy.config import Backend, Settings
 from dkronpy.dispatch.leader import Parts
 from dkronpy.history.contract import HistoryError, Retention
 from dkronpy.leadership.claims import LEASE, Claims
+from dkronpy.leadership.clock_lanes import compare
+from dkronpy.leadership.clocks import Clocks
 from dkronpy.leadership.lanes import ElectionLanes
 from dkronpy.leadership.leadership import Leadership
 from dkronpy.metrics import Metrics
-from dkronpy.model.member import Member, MemberStatus
+from dkronpy.model.member import Member, MemberStatus, Peer
 from dkronpy.model.records import Epoch
+from dkronpy.rpc.auth import Keys as RpcKeys
 from dkronpy.runner.node import Node
 from dkronpy.store.contract import StoreError
 
@@ -39,7 +42,8 @@ PRUNING, PRUNING_BATCH = 10.0, 0.02
 
 
 class Server:
-    """One server's parts. `members` gives all members known, `changed` is set when they may have changed."""
+    """One server's parts. `members` gives all members known, `changed` is set when they may have changed;
+    `rpc_keys` gives the cluster's keys."""
 
     def __init__(
         self,
@@ -48,12 +52,14 @@ class Server:
         members: Callable[[], Sequence[Member]],
         changed: asyncio.Event,
         metrics: Metrics,
+        rpc_keys: RpcKeys,
     ) -> None:
         self._settings = settings
         self._node = node
         self._members = members
         self._changed = changed
         self._metrics = metrics
+        self._rpc_keys = rpc_keys
         at_start = settings()
         self._keys = Keys(at_start.keyspace)
         self._store = make_store(at_start)
@@ -63,6 +69,7 @@ class Server:
         self._feed = Feed()
         self._rng = random.Random()
         self._claims = Claims(time.monotonic(), self._rng)
+        self._clocks = Clocks()
         self._shared = at_start.backend is not Backend.EMBEDDED
         self._term: LeaderTerm | None = None
         self._session: ClientSession | None = None
@@ -82,7 +89,7 @@ class Server:
         lanes = None
         if self._shared:
             lanes = ElectionLanes(
-                session, settings.node_name, settings.encrypt, lambda peer, up: self.leadership.lane_changed(peer, up)
+                session, settings.node_name, self._rpc_keys, lambda peer, up: self.leadership.lane_changed(peer, up)
             )
         self.leadership = Leadership(
             settings.node_name,
@@ -110,7 +117,9 @@ class Server:
         ]
 
     def _unable(self) -> str | None:
-        return None if self.mirror.healthy else "the store can't be read"
+        if not self.mirror.healthy:
+            return "the store can't be read"
+        return self._clocks.fault(time.monotonic())
 
     def _begin(self, epoch: Held[Epoch]) -> LeaderTerm:
         assert self._session is not None, "the server is open"
@@ -127,7 +136,7 @@ class Server:
             rng=self._rng,
             lost_after=self._settings().lost_after,
         )
-        self._term = LeaderTerm(parts, epoch, self._node, self._session, self._settings().encrypt, self._changed)
+        self._term = LeaderTerm(parts, epoch, self._node, self._session, self._rpc_keys, self._changed)
         return self._term
 
     # ---- as the API sees it
@@ -144,9 +153,14 @@ class Server:
         """Whether this server leads and has its board loaded."""
         return self.leadership.epoch > 0 and self._term is not None and self._term.leader.ready.is_set()
 
+    def peers(self) -> list[Peer]:
+        """The servers that elect a leader among them, as this one sees them."""
+        return self.leadership.peers()
+
     def faults(self) -> list[str]:
         """What is wrong with this server, in words."""
-        found = [] if self.mirror.healthy else ["the store can't be read"]
+        unable = self._unable()
+        found = [] if unable is None else [unable]
         if self.leading() and self._term is not None:
             found += self._term.leader.faults
         return found
@@ -168,6 +182,12 @@ class Server:
         )
 
     # ---- housekeeping
+
+    async def compare_clocks(self) -> None:
+        """Compare this server's clock with the others', until cancelled."""
+        assert self._session is not None, "the server is open"
+        name, tell = self._settings().node_name, self._metrics.clock_offset.set
+        await compare(self._session, name, self._rpc_keys, self._servers, self._clocks, tell)
 
     async def prune(self) -> None:
         """Delete what retention no longer keeps, while this server leads, until cancelled."""

@@ -19,7 +19,14 @@ def make_store(settings: Settings) -> Store:
     except ImportError as error:
         raise StartError(str(error)) from error
     try:
-        return EtcdStore(settings.backend_machine)
+        return EtcdStore(
+            settings.backend_machine,
+            user=settings.backend_username,
+            password=settings.backend_password,
+            ca_file=settings.backend_ca_file,
+            cert_file=settings.backend_cert_file,
+            key_file=settings.backend_key_file,
+        )
     except ValueError as error:
         raise StartError(f"backend-machine: {error}") from error
 

@@ -14,6 +14,7 @@ from dkronpy.dispatch.remote import keep_lane
 from dkronpy.metrics import Metrics
 from dkronpy.model.member import Member
 from dkronpy.model.records import Epoch
+from dkronpy.rpc.auth import Keys
 from dkronpy.runner.node import Node
 
 
@@ -26,14 +27,14 @@ class LeaderTerm:
         epoch: Held[Epoch],
         node: Node,
         session: ClientSession,
-        key: bytes | None,
+        keys: Keys,
         changed: asyncio.Event,
     ) -> None:
         self.leader = Leader(parts, epoch)
         self._parts = parts
         self._node = node
         self._session = session
-        self._key = key
+        self._keys = keys
         self._changed = changed
 
     def stop(self) -> None:
@@ -66,7 +67,7 @@ class LeaderTerm:
                     kept.pop(gone).cancel()
                 for key, member in wanted.items():
                     if key not in kept:
-                        lane = keep_lane(self.leader, self._session, member, self._node.name, self._key)
+                        lane = keep_lane(self.leader, self._session, member, self._node.name, self._keys)
                         kept[key] = group.create_task(lane, name=f"work lane to {member.name}")
                 await self._changed.wait()
 

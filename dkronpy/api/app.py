@@ -18,6 +18,7 @@ from dkronpy.api.executions import ExecutionRoutes
 from dkronpy.api.explain import ExplainRoutes
 from dkronpy.api.exposition import MetricsRoutes
 from dkronpy.api.jobs import JobRoutes
+from dkronpy.api.keyring import KeyringRoutes
 from dkronpy.api.ledger import Ledger
 from dkronpy.api.output import OutputRoutes
 from dkronpy.api.requests import MAX_BODY
@@ -51,6 +52,7 @@ def build(services: Services) -> web.Application:
         ChangeRoutes(context),
         RestoreRoutes(context),
         ClusterRoutes(context),
+        KeyringRoutes(context),
         Events(services.mirror, views, streams),
         DocumentRoutes(),
         MetricsRoutes(services.metrics),

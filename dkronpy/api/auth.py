@@ -23,6 +23,8 @@ from dkronpy.config import Scope, Settings, Token
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _READS: Final = frozenset({"/v1/schedule/preview"})
 """POST routes that change nothing."""
+_SECRETS: Final = frozenset({"/v1/keyring"})
+"""Routes that are more than a reader may see."""
 _OPEN: Final = "/health"
 _ALLOWED: Final = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
@@ -135,7 +137,8 @@ def _unauthorised(request: web.Request, tokens: tuple[Token, ...]) -> Problem | 
             "a token is needed: send it as 'Authorization: Bearer TOKEN'",
             headers={"WWW-Authenticate": 'Bearer realm="dkron"'},
         )
-    if found.scope is not Scope.WRITE and request.method not in _SAFE and request.path not in _READS:
+    reads = (request.method in _SAFE and request.path not in _SECRETS) or request.path in _READS
+    if found.scope is not Scope.WRITE and not reads:
         return Problem(
             403,
             "this token may only read: use one with the scope write",

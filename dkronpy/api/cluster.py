@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from dkronpy import __version__
@@ -11,8 +12,8 @@ from dkronpy.api.answers import answer
 from dkronpy.api.context import Context
 from dkronpy.api.errors import Problem, invalid
 from dkronpy.api.requests import by, json_object
-from dkronpy.api.shapes import member_shape, time_or_null
-from dkronpy.model.member import MemberStatus
+from dkronpy.api.shapes import MemberShape, member_shape, time_or_null
+from dkronpy.model.member import Member, MemberStatus
 from dkronpy.model.records import Pause
 
 MAX_REASON = 1000
@@ -35,11 +36,17 @@ class ClusterRoutes:
             web.get("/v1/leader", self.leader),
             web.get("/v1/isleader", self.is_leader),
             web.get("/v1/members", self.members),
+            web.get("/v1/raft/peers", self.peers),
+            web.post("/v1/nodes/{node}/drain", self.drain),
+            web.post("/v1/nodes/{node}/undrain", self.undrain),
             web.post("/v1/leave", self.leave),
             web.get("/v1/pause", self.paused),
             web.post("/v1/pause", self.pause),
             web.post("/v1/unpause", self.unpause),
         ]
+
+    def _shape(self, member: Member) -> MemberShape:
+        return member_shape(member, self._services.mirror.drains.get(member.name))
 
     async def health(self, request: web.Request) -> web.Response:
         issues = [*self._services.faults()]
@@ -99,7 +106,7 @@ class ClusterRoutes:
         name = self._cluster.leader()
         for member in self._cluster.members():
             if member.name == name:
-                return answer(request, member_shape(member))
+                return answer(request, self._shape(member))
         raise Problem(503, "nobody leads at this moment: try again", headers={"Retry-After": "1"})
 
     async def is_leader(self, request: web.Request) -> web.Response:
@@ -108,14 +115,34 @@ class ClusterRoutes:
         return answer(request, "I am a follower", status=404)
 
     async def members(self, request: web.Request) -> web.Response:
-        shapes = [member_shape(member) for member in self._cluster.members()]
+        shapes = [self._shape(member) for member in self._cluster.members()]
         return answer(request, shapes, headers={"X-Total-Count": str(len(shapes))})
+
+    async def peers(self, request: web.Request) -> web.Response:
+        return answer(request, [msgspec.to_builtins(peer) for peer in self._cluster.peers()])
+
+    async def drain(self, request: web.Request) -> web.Response:
+        member = self._member(request)
+        await self._services.jobs.drain(member.name, by=by(request))
+        return answer(request, self._shape(member))
+
+    async def undrain(self, request: web.Request) -> web.Response:
+        member = self._member(request)
+        await self._services.jobs.undrain(member.name)
+        return answer(request, self._shape(member))
+
+    def _member(self, request: web.Request) -> Member:
+        name = request.match_info["node"]
+        for member in self._cluster.members():
+            if member.name == name:
+                return member
+        raise Problem(404, f"there is no node {name[:200]!r}: GET /v1/members lists them")
 
     async def leave(self, request: web.Request) -> web.Response:
         """Answers with the members that remain."""
         name = self._services.settings().node_name
         await self._cluster.leave()
-        return answer(request, [member_shape(member) for member in self._cluster.members() if member.name != name])
+        return answer(request, [self._shape(member) for member in self._cluster.members() if member.name != name])
 
     async def paused(self, request: web.Request) -> web.Response:
         held = self._services.mirror.pause

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from dkronpy.api.answers import answer, encode
 from dkronpy.api.context import Context
@@ -70,8 +71,8 @@ async def _file(request: web.Request) -> bytes:
         while (part := await form.next()) is not None:
             if isinstance(part, BodyPartReader) and part.name == "file":
                 return await _whole(part)
-    except (ValueError, web.HTTPBadRequest) as error:
-        raise Problem(400, f"the form can't be read: {error}") from None
+    except (ValueError, web.HTTPBadRequest, HttpProcessingError) as error:
+        raise Problem(400, f"the form can't be read: {' '.join(str(error).split())[:300]}") from None
     raise invalid(("file", "is missing: send the backup as the form's field 'file', or as the body"))
 
 

@@ -12,8 +12,21 @@ from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.config import Settings
+from dkronpy.gossip.gossip import KeyReport
 from dkronpy.history.contract import History
-from dkronpy.model.member import Member
+from dkronpy.model.member import Member, Peer
+
+
+class Keyring(Protocol):
+    """The keys of all nodes; what was done, or not, is told by the reports."""
+
+    async def list_keys(self) -> KeyReport: ...
+
+    async def install_key(self, key: bytes) -> KeyReport: ...
+
+    async def use_key(self, key: bytes) -> KeyReport: ...
+
+    async def remove_key(self, key: bytes) -> KeyReport: ...
 
 
 class Cluster(Protocol):
@@ -29,6 +42,14 @@ class Cluster(Protocol):
 
     def leading(self) -> bool:
         """Whether this node leads now."""
+        ...
+
+    def peers(self) -> Sequence[Peer]:
+        """The servers that take part in the election."""
+        ...
+
+    def keyring(self) -> Keyring | None:
+        """The cluster's keys; None where it has none."""
         ...
 
     async def leave(self) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 
 import msgspec
 
+from dkronpy.catalog.mirror import Held
 from dkronpy.history.contract import Output
 from dkronpy.model.duration import format_duration
 from dkronpy.model.execution import Execution, State
 from dkronpy.model.job import Catchup, Job, JobState, Retry
 from dkronpy.model.member import Member
+from dkronpy.model.records import Drain
 from dkronpy.model.times import rfc3339
 
 
@@ -198,9 +200,17 @@ class MemberShape(msgspec.Struct, frozen=True, gc=False):
     DelegateMax: int
     DelegateCur: int
     statusText: str
+    drained: DrainShape | None
 
 
-def member_shape(member: Member) -> MemberShape:
+class DrainShape(msgspec.Struct, frozen=True, gc=False):
+    """Since when, and by whose wish, a node gets no more runs."""
+
+    since: str | None
+    by: str
+
+
+def member_shape(member: Member, drain: Held[Drain] | None) -> MemberShape:
     return MemberShape(
         id=member.name,
         Name=member.name,
@@ -215,6 +225,7 @@ def member_shape(member: Member) -> MemberShape:
         DelegateMax=5,
         DelegateCur=4,
         statusText=member.status.name.lower(),
+        drained=None if drain is None else DrainShape(time_or_null(drain.value.since), drain.value.by),
     )
 
 

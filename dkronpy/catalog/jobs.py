@@ -12,7 +12,7 @@ from dkronpy.catalog.keys import KINDS, Keys, encode
 from dkronpy.catalog.mirror import Held, Mirror
 from dkronpy.model.execution import Trigger
 from dkronpy.model.job import Edit, Job, JobState
-from dkronpy.model.records import Clear, KillRecord, Pause, TriggerRecord
+from dkronpy.model.records import Clear, Drain, KillRecord, Pause, TriggerRecord
 from dkronpy.model.run import Key
 from dkronpy.store.contract import Conflict, Delete, Guard, Operation, Put, Store
 
@@ -190,6 +190,24 @@ class Jobs:
             guard = Guard(self._keys.pause, 0 if held is None else held.revision)
             if await self._commit([guard], [Put(self._keys.pause, encode(new))]) is not None:
                 return new
+
+    async def drain(self, node: str, *, by: str) -> Drain:
+        """Let a node get no more runs by jobs' tags. Draining twice keeps the first."""
+        while True:
+            held = self._mirror.drains.get(node)
+            if held is not None:
+                return held.value
+            new, key = Drain(self._now(), by), self._keys.drain(node)
+            if await self._commit([Guard(key, 0)], [Put(key, encode(new))]) is not None:
+                return new
+
+    async def undrain(self, node: str) -> bool:
+        """Let a node get runs again. Returns whether it was drained."""
+        while (held := self._mirror.drains.get(node)) is not None:
+            key = self._keys.drain(node)
+            if await self._commit([Guard(key, held.revision)], [Delete(key)]) is not None:
+                return True
+        return False
 
     async def edits(self, name: str) -> list[Edit]:
         """Every change of a job's definition, oldest first."""

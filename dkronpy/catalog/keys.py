@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
 from dkronpy.model.execution import execution_id, parse_execution_id
 from dkronpy.model.job import Edit, Job, JobState
-from dkronpy.model.records import Clear, Cursor, Epoch, GroupRecord, KillRecord, Lease, Pause, TriggerRecord
+from dkronpy.model.records import Clear, Cursor, Drain, Epoch, GroupRecord, KillRecord, Lease, Pause, TriggerRecord
 from dkronpy.model.run import Key
 
 encode: Final = msgspec.json.Encoder().encode
@@ -21,6 +22,7 @@ KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "triggers": msgspec.json.Decoder(TriggerRecord),
     "kills": msgspec.json.Decoder(KillRecord),
     "clears": msgspec.json.Decoder(Clear),
+    "drains": msgspec.json.Decoder(Drain),
     "cursor": msgspec.json.Decoder(Cursor),
     "pause": msgspec.json.Decoder(Pause),
     "leader": msgspec.json.Decoder(Epoch),
@@ -57,6 +59,10 @@ class Keys:
 
     def clear(self, name: str) -> str:
         return f"{self.root}clears/{name}"
+
+    def drain(self, node: str) -> str:
+        """Quoted, since a member may have any name."""
+        return f"{self.root}drains/{quote(node, safe='')}"
 
     def group(self, name: str, group: int) -> str:
         return f"{self.root}runs/{name}/{group:020d}"

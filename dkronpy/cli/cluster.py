@@ -1,4 +1,4 @@
-"""`dkron status`, `members`, `leave`, `pause` and `unpause`."""
+"""`dkron status`, `members`, `raft list-peers`, `leave`, `pause` and `unpause`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from dkronpy.cli.exits import CommandError, Exit
 from dkronpy.cli.output import Column, Field, Listing, pairs, state_style
-from dkronpy.cli.parser import add_command
+from dkronpy.cli.parser import add_command, add_group
 from dkronpy.cli.times import show_time
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ def add_commands(commands: Subcommands) -> None:
         examples=["dkron status --api http://10.0.0.1:8080"],
     )
     add_command(commands, "members", list_members, "list the nodes of the cluster")
+    raft = add_group(commands, "raft", "look at the election among the servers")
+    add_command(
+        raft, "list-peers", list_peers, "list the servers that elect a leader, as the server of --api sees them"
+    )
     leave = add_command(
         commands,
         "leave",
@@ -106,6 +110,19 @@ def list_members(context: Context, _arguments: Namespace) -> Exit:
         ("Name", "Addr", "Port", "statusText", "Tags"),
     )
     context.output.rows(members, listing, "There are no members.")
+    return Exit.OK
+
+
+def list_peers(context: Context, _arguments: Namespace) -> Exit:
+    listing = Listing(
+        (
+            Column("NODE", lambda peer: peer["node"], whole=True),
+            Column("ADDRESS", lambda peer: peer["address"], rank=1),
+            Column("STATE", lambda peer: peer["state"], style=state_style),
+        ),
+        ("node", "address", "state"),
+    )
+    context.output.rows(context.client.peers(), listing, "There are no servers.")
     return Exit.OK
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dkronpy.client.api import DEFAULT_URL, Client
 from dkronpy.client.errors import ClientError, Conflict, FieldError, NotFound, Refused, Unavailable, Unreachable
-from dkronpy.client.shapes import Chunk, Execution, Explanation, Fire, Job, Member, Pause, Piece
+from dkronpy.client.shapes import Chunk, Execution, Explanation, Fire, Job, KeyReport, Member, Pause, Peer, Piece
 
 __all__ = [
     "DEFAULT_URL",
@@ -21,9 +21,11 @@ __all__ = [
     "FieldError",
     "Fire",
     "Job",
+    "KeyReport",
     "Member",
     "NotFound",
     "Pause",
+    "Peer",
     "Piece",
     "Refused",
     "Unavailable",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from dkronpy.client.errors import Unreachable
-from dkronpy.client.shapes import Chunk, Execution, Explanation, Fire, Job, Member, Pause, Piece
+from dkronpy.client.shapes import Chunk, Execution, Explanation, Fire, Job, KeyReport, Member, Pause, Peer, Piece
 from dkronpy.client.transport import Transport
 
 if TYPE_CHECKING:
@@ -156,6 +156,26 @@ class Client:
     def leave(self) -> None:
         """Let this server leave the cluster and stop."""
         self._ask("POST", "/v1/leave")
+
+    def drain(self, node: str) -> Member:
+        """Let a node get no more runs by jobs' tags."""
+        return cast("Member", self._ask("POST", f"/v1/nodes/{quote(node, safe='')}/drain"))
+
+    def undrain(self, node: str) -> Member:
+        """Let a node get runs again."""
+        return cast("Member", self._ask("POST", f"/v1/nodes/{quote(node, safe='')}/undrain"))
+
+    def peers(self) -> list[Peer]:
+        """The servers that take part in the election, as this one sees them."""
+        return cast("list[Peer]", self._ask("GET", "/v1/raft/peers"))
+
+    def keys(self) -> KeyReport:
+        """The keys of all nodes; needs a token of scope write."""
+        return cast("KeyReport", self._ask("GET", "/v1/keyring"))
+
+    def change_keys(self, operation: str, key: str) -> KeyReport:
+        """`install`, `use` or `remove` a key, in base64, on all nodes."""
+        return cast("KeyReport", self._ask("POST", f"/v1/keyring/{operation}", body={"key": key}))
 
     def paused(self) -> Pause:
         return cast("Pause", self._ask("GET", "/v1/pause"))

@@ -81,6 +81,7 @@ class Member(TypedDict):
     Tags: dict[str, str]
     Status: int
     statusText: str
+    drained: NotRequired[dict[str, str] | None]
 
 
 class Fire(TypedDict):
@@ -105,6 +106,25 @@ class Explanation(TypedDict):
     definition_since: str | None
     definition_by: str | None
     executions: list[Execution]
+
+
+class Peer(TypedDict):
+    """A server that takes part in the election."""
+
+    node: str
+    address: str
+    state: str
+
+
+class KeyReport(TypedDict):
+    """What became of an operation on all nodes' keys; `keys` and `primary` count nodes, when listing."""
+
+    complete: bool
+    members: int
+    answered: int
+    errors: dict[str, str]
+    keys: dict[str, int]
+    primary: dict[str, int]
 
 
 class Pause(TypedDict):

@@ -91,7 +91,7 @@ _NOTIFICATIONS = "notifications are not sent"
 _STATSD = "measurements are served at /metrics"
 _RAFT = "the servers' election tunes itself"
 _SERF = "gossip keeps its own time limits"
-_BACKEND = "only the embedded store is built in"
+_BACKEND = "TLS is told by https:// in backend-machine and by backend-ca-file, backend-cert-file, backend-key-file"
 _PRO = "see the security section of the documentation"
 _RETRY = "an order is repeated until it is answered"
 
@@ -116,7 +116,7 @@ IGNORED: dict[str, str] = {
         ],
         _SERF,
     ),
-    **dict.fromkeys(["backend-username", "backend-password", "backend-tls", "etcd-config-file-path"], _BACKEND),
+    **dict.fromkeys(["backend-tls", "etcd-config-file-path"], _BACKEND),
     **dict.fromkeys(
         [
             *("username", "password", "cert-file", "key-file", "trusted-ca-file", "client-cert-auth"),

@@ -67,13 +67,17 @@ def load(
         raise ConfigError([*findings.problems, *_problems(error, given)]) from None
     if findings.problems:
         raise ConfigError(findings.problems)
-    if settings.backend is Backend.EMBEDDED and settings.backend_machine:
-        findings.warnings.append(
-            f"{given['backend-machine'].where}: the embedded store has no servers; "
-            f"its file is in data-dir {settings.data_dir}"
+    if settings.backend is Backend.EMBEDDED:
+        findings.warnings.extend(
+            f"{given[name].where}: the embedded store has no servers; its file is in data-dir {settings.data_dir}"
+            for name in _OF_SHARED_STORES
+            if name in given and given[name].value
         )
     source = {name: given[name].where if name in given else "default" for name in KEYS}
     return Loaded(settings, tuple(findings.warnings), source, path)
+
+
+_OF_SHARED_STORES = tuple(name for name in KEYS if name.startswith("backend-"))
 
 
 def add_agent_arguments(parser: argparse.ArgumentParser) -> None:

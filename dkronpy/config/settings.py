@@ -244,6 +244,29 @@ class Settings(BaseModel):
         tuple[str, ...],
         About(Group.STORAGE, "ADDR", "a server of the store; repeatable; the embedded store has none"),
     ] = ()
+    backend_username: Annotated[
+        str, About(Group.STORAGE, "NAME", "the user of the store; none: the store asks for none", "none")
+    ] = ""
+    backend_password: Annotated[
+        str,
+        About(
+            Group.STORAGE,
+            "PASSWORD",
+            "that user's password; better in the environment or a file than in a flag",
+            "none",
+        ),
+    ] = Field(default="", repr=False)
+    backend_ca_file: Annotated[
+        Path | None,
+        values.optional_path,
+        About(Group.STORAGE, "FILE", "whom to trust for TLS to the store; none: the system's authorities"),
+    ] = None
+    backend_cert_file: Annotated[
+        Path | None, values.optional_path, About(Group.STORAGE, "FILE", "this node's certificate for the store")
+    ] = None
+    backend_key_file: Annotated[
+        Path | None, values.optional_path, About(Group.STORAGE, "FILE", "the key of that certificate")
+    ] = None
     keyspace: Annotated[
         str, values.keyspace, About(Group.STORAGE, "PREFIX", "what all keys in the store begin with")
     ] = "dkron"
@@ -308,6 +331,10 @@ class Settings(BaseModel):
             problems.append(f"history {self.history}: other servers can't read that file: leave it out, or use store")
         if self.backend is not Backend.EMBEDDED and not self.backend_machine:
             problems.append(f"backend {self.backend}: add --backend-machine HOST:PORT for each of its servers")
+        if self.backend is not Backend.EMBEDDED and bool(self.backend_username) != bool(self.backend_password):
+            problems.append("backend-username and backend-password: give both, or none")
+        if (self.backend_cert_file is None) != (self.backend_key_file is None):
+            problems.append("backend-cert-file and backend-key-file: give both, or none")
         if problems:
             raise ValueError("\n".join(problems))
         return self

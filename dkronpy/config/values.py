@@ -168,16 +168,19 @@ def _origins(value: Any) -> Any:
 origins = BeforeValidator(_origins)
 
 
-def _gossip_key(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
+def parse_key(value: str) -> bytes:
+    """A key of the cluster in base64; empty for an empty text. Raises ValueError, which does not tell the key."""
     try:
         key = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError(f"the key is not base64: {_ASK_KEYGEN}") from None
     if key and len(key) not in _KEY_SIZES:
         raise ValueError(f"the key has {len(key)} bytes: {_ASK_KEYGEN}")
-    return key or None
+    return key
+
+
+def _gossip_key(value: Any) -> Any:
+    return parse_key(value) or None if isinstance(value, str) else value
 
 
 gossip_key = BeforeValidator(_gossip_key)

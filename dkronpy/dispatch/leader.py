@@ -161,6 +161,7 @@ class Leader:
                 await self._sleep(wait)
                 continue
             board.members, board.reachable = parts.members(), self._lanes.keys()
+            board.drained = parts.mirror.drains.keys()
             step = plan(board, now)
             if step is not None:
                 await committer.commit(step)

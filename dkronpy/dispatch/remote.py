@@ -12,6 +12,7 @@ from aiohttp import ClientError, ClientSession, ClientWSTimeout, web
 from dkronpy.dispatch.leader import Leader
 from dkronpy.model.lane import Attach, ToLeader, ToNode
 from dkronpy.model.member import Member
+from dkronpy.rpc.auth import Keys
 from dkronpy.rpc.channel import MAX_FRAME, Channel, ChannelError, answer, converse, greet
 from dkronpy.runner.node import Node, StaleEpoch
 
@@ -41,14 +42,14 @@ class RemoteLane:
         self._channel.close()
 
 
-async def keep_lane(leader: Leader, session: ClientSession, member: Member, name: str, key: bytes | None) -> None:
+async def keep_lane(leader: Leader, session: ClientSession, member: Member, name: str, keys: Keys) -> None:
     """Hold a lane to a member, connecting again whenever it ends, until cancelled."""
     delay = AGAIN_FIRST
     while True:
         try:
             url = f"http://{member.tags['rpc_addr']}{PATH}"
             async with session.ws_connect(url, max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT, timeout=CLOSING) as socket:
-                channel: Channel[ToLeader] = await greet(socket, KIND, name, key, ToLeader)
+                channel: Channel[ToLeader] = await greet(socket, KIND, name, keys, ToLeader)
                 if channel.peer != member.name:
                     raise ChannelError(f"{url} is {channel.peer}")
                 delay = AGAIN_FIRST
@@ -73,14 +74,14 @@ async def _use(leader: Leader, channel: Channel[ToLeader]) -> None:
         leader.detach(lanes[0])
 
 
-def door(node: Node, key: bytes | None) -> Callable[[web.Request], Any]:
+def door(node: Node, keys: Keys) -> Callable[[web.Request], Any]:
     """The handler of `PATH` on a node's RPC port."""
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT)
         await socket.prepare(request)
         try:
-            channel: Channel[ToNode] = await answer(socket, KIND, node.name, key, ToNode)
+            channel: Channel[ToNode] = await answer(socket, KIND, node.name, keys, ToNode)
             await _serve(node, channel)
         except (ChannelError, StaleEpoch) as error:
             log.info("a leader's lane has ended: %s", error, extra={"node": node.name})

@@ -195,8 +195,8 @@ class Gossip:
         return self._serf.stats()
 
     async def join(self, addresses: Iterable[tuple[str, int]]) -> int:
-        """Join through each of these, whose names are resolved now. Returns how many answered; those that did not are
-        logged."""
+        """Join through each of these, whose names are resolved now. Returns how many answered, this node itself
+        not counted; those that did not are logged."""
         joined = 0
         for host, port in addresses:
             try:
@@ -205,7 +205,8 @@ class Gossip:
                 log.warning("can't join: %s", error)
                 continue
             for address in found:
-                joined += await self._join(address)
+                if address != self.address:  # all nodes may be given the same list, with themselves in it
+                    joined += await self._join(address)
         if joined:
             self._driver.do(self._serf.announce_join)
         return joined
@@ -259,6 +260,10 @@ class Gossip:
 
         self._driver.do(ask)
         return await opened.done
+
+    def keys(self) -> tuple[bytes, ...]:
+        """This node's keys, the primary one first; none where gossip is not encrypted."""
+        return () if self._keyring is None else self._keyring.keys
 
     async def list_keys(self) -> KeyReport:
         """The keys of all members."""

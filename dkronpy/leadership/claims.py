@@ -50,6 +50,11 @@ class Claims:
         return now - self._seen > self._patience
 
     def claimed(self, now: float, election: int | None) -> None:
-        """A claim was tried, with whatever outcome."""
+        """A claim is tried."""
         self._claimed = election
         self.saw(now)
+
+    def failed(self) -> None:
+        """The claim did not reach the store, or nobody knows: the election still permits one. Who holds no election
+        waits for another lease, so that not all claim at once when the store is back."""
+        self._claimed = None

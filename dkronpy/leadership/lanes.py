@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, web
 
+from dkronpy.rpc.auth import Keys
 from dkronpy.rpc.channel import Channel, ChannelError, answer, converse, greet
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,10 @@ Message = dict[str, Any]
 class ElectionLanes:
     """This server's lanes to the others. `changed` is called with a peer's name and whether messages reach it now."""
 
-    def __init__(
-        self, session: ClientSession, name: str, key: bytes | None, changed: Callable[[str, bool], None]
-    ) -> None:
+    def __init__(self, session: ClientSession, name: str, keys: Keys, changed: Callable[[str, bool], None]) -> None:
         self._session = session
         self._name = name
-        self._key = key
+        self._keys = keys
         self._changed = changed
         self._channels: dict[str, Channel[Message]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -61,7 +60,7 @@ class ElectionLanes:
                 async with self._session.ws_connect(
                     f"http://{address}{PATH}", max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT
                 ) as socket:
-                    channel: Channel[Message] = await greet(socket, KIND, self._name, self._key, Message)
+                    channel: Channel[Message] = await greet(socket, KIND, self._name, self._keys, Message)
                     if channel.peer != peer:
                         raise ChannelError(f"{address} is {channel.peer}, not {peer}")
                     await self._use(peer, channel)
@@ -84,7 +83,7 @@ def _one_way(_: Message) -> None:
 
 
 def door(
-    name: str, key: bytes | None, receive: Callable[[str, Message], None]
+    name: str, keys: Keys, receive: Callable[[str, Message], None]
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of `PATH`: passes on what peers send."""
 
@@ -92,7 +91,7 @@ def door(
         socket = web.WebSocketResponse(max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT)
         await socket.prepare(request)
         try:
-            channel: Channel[Message] = await answer(socket, KIND, name, key, Message)
+            channel: Channel[Message] = await answer(socket, KIND, name, keys, Message)
             await converse(channel, lambda message: receive(channel.peer, message))
         except ChannelError as error:
             log.debug("an election lane has ended: %s", error, extra={"node": name})

@@ -17,7 +17,7 @@ from dkronpy.leadership.claim import Deposed, claim
 from dkronpy.leadership.claims import RENEWAL, STEP_DOWN, Claims
 from dkronpy.leadership.election import TICK, BadMessage, Election
 from dkronpy.leadership.lanes import ElectionLanes, Message
-from dkronpy.model.member import Member
+from dkronpy.model.member import Member, Peer, PeerState
 from dkronpy.model.records import Epoch, Lease
 from dkronpy.store.contract import Conflict, Guard, Put, Store, StoreError
 
@@ -97,6 +97,20 @@ class Leadership:
         """Whom Raft has elected, as far as this server knows."""
         return None if self._election is None else self._election.leader
 
+    def peers(self) -> list[Peer]:
+        """The servers that take part in the election, by name, as this one sees them. With an embedded store this one
+        is alone, and leads."""
+        reached = {self._name, *(() if self._lanes is None else self._lanes.connected())}
+        elected = self._name if self._lanes is None else self.elected
+
+        def state(name: str) -> PeerState:
+            if name not in reached:
+                return PeerState.UNREACHABLE
+            return PeerState.LEADER if name == elected else PeerState.FOLLOWER
+
+        servers = sorted(self._servers(), key=lambda member: member.name)
+        return [Peer(member.name, member.tags["rpc_addr"], state(member.name)) for member in servers]
+
     # ---- running
 
     async def run(self) -> None:
@@ -171,6 +185,7 @@ class Leadership:
             return
         except StoreError as error:
             log.warning("the lead can't be claimed: %s", error, extra={"node": self._name})
+            self._claims.failed()
             await asyncio.sleep(RECLAIM)
             return
         await self._lead(epoch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -39,3 +39,21 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     def with_status(self, status: MemberStatus) -> Member:
         """The same member in another state."""
         return msgspec.structs.replace(self, status=status)
+
+
+class PeerState(StrEnum):
+    """What a server is in the election."""
+
+    LEADER = "leader"
+    """Elected; the epoch in the store says who leads."""
+    FOLLOWER = "follower"
+    UNREACHABLE = "unreachable"
+    """No election messages reach it from the server that was asked."""
+
+
+class Peer(msgspec.Struct, frozen=True, gc=False):
+    """A server that takes part in the election; `address` is its RPC, `host:port`."""
+
+    node: str
+    address: str
+    state: PeerState

@@ -47,6 +47,13 @@ class Pause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return self.since < time and (not self.until or time <= self.until)
 
 
+class Drain(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A node that is to get no more runs by jobs' tags; `since` in ns."""
+
+    since: int
+    by: str = ""
+
+
 class Epoch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Who leads: raised by every claim, and by nothing else."""
 

@@ -7,6 +7,10 @@ two AES-GCM keys, one a direction; frames are numbered by their nonce, so that n
 changed. Without a cluster key (loopback only, or `--allow-unencrypted`) the same messages are exchanged with an empty
 key, and frames are not sealed.
 
+A node may hold several keys while the cluster's key is changed: it greets with its primary one and hints which that
+is, and the other side answers with the same one if it holds it. The hint is an HMAC over the greeting's nonce, so
+that it tells nothing to those who have no key.
+
 HKDF is RFC 5869, AES-GCM NIST SP 800-38D.
 """
 
@@ -14,15 +18,37 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 32
 
+Keys = Callable[[], Sequence[bytes]]
+"""The cluster's keys of the moment, the primary first; none where there is no key."""
+
 
 class Unauthenticated(Exception):
     """The peer does not know the cluster key, or a frame was tampered with."""
+
+
+def hint(key: bytes | None, nonce: bytes) -> bytes:
+    """Tells those who hold the key, among the keys that they hold, which one it is; empty for no key."""
+    return b"" if key is None else hmac.digest(key, b"dkronpy rpc hint\0" + nonce, hashlib.sha256)[:16]
+
+
+def hinted(keys: Sequence[bytes], hint_: bytes, nonce: bytes) -> bytes | None:
+    """The key that a hint means; where it is none of these, the primary one, which the peer won't accept."""
+    for key in keys:
+        if hmac.compare_digest(hint(key, nonce), hint_):
+            return key
+    return primary(keys)
+
+
+def primary(keys: Sequence[bytes]) -> bytes | None:
+    """The key to greet with, None where there is none."""
+    return keys[0] if keys else None
 
 
 class Secret:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from aiohttp import ClientWebSocketResponse, WSMsgType, web
 
-from dkronpy.rpc.auth import NONCE_BYTES, Secret, Unauthenticated
+from dkronpy.rpc.auth import NONCE_BYTES, Keys, Secret, Unauthenticated, hint, hinted, primary
 from dkronpy.rpc.server import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 
 MAX_FRAME = 4 << 20
@@ -33,35 +34,58 @@ class ChannelError(Exception):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """The client's greeting: the kind of lane, the protocol versions it speaks, its name, its nonce."""
+    """The client's greeting: the kind of lane, the protocol versions it speaks, its name, its nonce, and which of the
+    cluster's keys it uses (see `auth.hint`)."""
 
     kind: str
     oldest: int
     newest: int
     node: str
     nonce: bytes
+    hint: bytes = b""
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True):
-    """The server's answer. With `refusal` the channel is over; `proof` is of the transcript with an empty proof."""
+    """The server's answer. With `refusal` the channel is over; `proof` is of the transcript with an empty proof;
+    `time` is the server's, in ns since the epoch."""
 
     version: int
     node: str
     nonce: bytes
     proof: bytes
     refusal: str = ""
+    time: int = 0
 
 
+class Offset(msgspec.Struct, frozen=True):
+    """By how much (ns) the server's clock is ahead of the client's, give or take `error`: half of the round trip."""
+
+    ahead: int
+    error: int
+
+
+NO_OFFSET = Offset(0, 0)
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class Channel(Generic[In]):
-    """A channel after its greeting. `peer` is the name the other end proved with the key."""
+    """A channel after its greeting. `peer` is the name the other end proved with the key, `offset` what a client
+    learned of the server's clock."""
 
-    def __init__(self, socket: Socket, peer: str, version: int, secret: Secret, side: str, message: Any) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        peer: str,
+        version: int,
+        secret: Secret,
+        side: str,
+        message: Any,
+        offset: Offset = NO_OFFSET,
+    ) -> None:
         other = "server" if side == "client" else "client"
         self.peer = peer
         self.version = version
+        self.offset = offset
         self._socket = socket
         self._out = secret.seal(side)
         self._in = secret.seal(other)
@@ -150,11 +174,14 @@ async def converse(channel: Channel[In], handle: Callable[[In], None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def greet(socket: ClientWebSocketResponse, kind: str, node: str, key: bytes | None, message: Any) -> Channel[Any]:
+async def greet(socket: ClientWebSocketResponse, kind: str, node: str, keys: Keys, message: Any) -> Channel[Any]:
     """The client's side of the greeting; `message` is the union of what the peer may send. Raises ChannelError."""
-    hello = _encode(Hello(kind, PROTOCOL_OLDEST, PROTOCOL_NEWEST, node, os.urandom(NONCE_BYTES)))
+    key, nonce = primary(keys()), os.urandom(NONCE_BYTES)
+    hello = _encode(Hello(kind, PROTOCOL_OLDEST, PROTOCOL_NEWEST, node, nonce, hint(key, nonce)))
+    sent = time.time_ns()
     await socket.send_bytes(hello)
     welcome = await _receive(socket, Welcome)
+    error = abs(time.time_ns() - sent) // 2
     if welcome.refusal:
         raise ChannelError(f"refused: {welcome.refusal}")
     secret = Secret(key, hello + _encode(msgspec.structs.replace(welcome, proof=b"")))
@@ -163,10 +190,18 @@ async def greet(socket: ClientWebSocketResponse, kind: str, node: str, key: byte
     except Unauthenticated as error:
         raise ChannelError(str(error)) from error
     await socket.send_bytes(secret.proof("client"))
-    return Channel(socket, welcome.node, welcome.version, secret, "client", message)
+    offset = Offset(welcome.time - sent - error, error)
+    return Channel(socket, welcome.node, welcome.version, secret, "client", message, offset)
 
 
-async def answer(socket: web.WebSocketResponse, kind: str, node: str, key: bytes | None, message: Any) -> Channel[Any]:
+async def answer(
+    socket: web.WebSocketResponse,
+    kind: str,
+    node: str,
+    keys: Keys,
+    message: Any,
+    clock: Callable[[], int] = time.time_ns,
+) -> Channel[Any]:
     """The server's side of the greeting. Raises ChannelError."""
     raw = await _raw(socket)
     hello = _decode(raw, Hello)
@@ -177,8 +212,8 @@ async def answer(socket: web.WebSocketResponse, kind: str, node: str, key: bytes
     elif version < max(hello.oldest, PROTOCOL_OLDEST):
         ours, theirs = f"{PROTOCOL_OLDEST}-{PROTOCOL_NEWEST}", f"{hello.oldest}-{hello.newest}"
         refusal = f"protocol versions {theirs} are not spoken here, {ours} are"
-    welcome = Welcome(version, node, os.urandom(NONCE_BYTES), b"", refusal)
-    secret = Secret(key, raw + _encode(welcome))
+    welcome = Welcome(version, node, os.urandom(NONCE_BYTES), b"", refusal, clock())
+    secret = Secret(hinted(keys(), hello.hint, hello.nonce), raw + _encode(welcome))
     await socket.send_bytes(_encode(msgspec.structs.replace(welcome, proof=secret.proof("server"))))
     if refusal:
         raise ChannelError(f"refused {hello.node[:100]!r}: {refusal}")

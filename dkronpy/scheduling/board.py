@@ -69,6 +69,8 @@ class Board:
         self.cursor = snapshot.cursor
         self.pause = snapshot.pause
         self.members: Sequence[Member] = ()
+        self.drained: Collection[str] = ()
+        """Nodes that tags pick no more."""
         self.reachable: Collection[str] = ()
         """Nodes in session: gossip takes a while to know that one is dead."""
         self.spools: dict[str, str] = {}
@@ -140,6 +142,13 @@ class Board:
                 self.debts[name] = Debt(job, [])
                 if not self.spans(name):
                     del self.debts[name]
+
+    @property
+    def targets(self) -> Sequence[Member]:
+        """The members that tags may pick."""
+        if not self.drained:
+            return self.members
+        return [member for member in self.members if member.name not in self.drained]
 
     # ---- definitions
 

@@ -91,7 +91,7 @@ def _finish(board: Board, step: Step, result: Execution, now: int) -> None:
     job = board.job_of(result)
     if job is not None:
         _set_state(board, step, job.name, counted(board.states.get(job.name, JobState()), result))
-        again = retry(job, result, board.members, board.reachable, now, board.epoch)
+        again = retry(job, result, board.targets, board.reachable, now, board.epoch)
         if again is not None:
             group.put(again)
             heapq.heappush(board.retries, (again.not_before, again.key))

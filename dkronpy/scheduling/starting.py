@@ -41,7 +41,7 @@ def start(
         reason, detail = Reason.OVERLAP, f"group {min(flying)} is in flight"
     if reason is None:
         try:
-            nodes = select(job.tags, board.members, board.reachable, board.rng)
+            nodes = select(job.tags, board.targets, board.reachable, board.rng)
         except ValueError as error:
             # Tags are checked when a job is written; one that came into the store by another way must not stop the
             # plan.

@@ -277,6 +277,7 @@ async def _stream(machines: Machines, watch: _Watch) -> AsyncGenerator[list[Even
                 if answer.compact_revision:
                     raise Compacted(f"changes after revision {watch.position} are no longer kept")
                 if answer.canceled:
+                    machines.leave(connection, f"it ended a watch: {answer.cancel_reason}")
                     raise Unavailable(f"etcd ended a watch: {answer.cancel_reason}")
                 events = [_event(event) for event in answer.events if event.kv.mod_revision > watch.position]
                 if events:
@@ -284,6 +285,7 @@ async def _stream(machines: Machines, watch: _Watch) -> AsyncGenerator[list[Even
                 elif not (answer.created or answer.events):  # a notice of how far etcd has come
                     watch.advance(max(watch.position, answer.header.revision))
                 yield events
+        machines.leave(connection, "it ended a watch")
         raise Unavailable("etcd ended a watch")
     except rpc.AioRpcError as error:
         machines.leave(connection, told(error))

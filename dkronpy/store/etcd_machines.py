@@ -30,6 +30,7 @@ _OPTIONS: Final = (
     # Finds out that a machine is gone without a word. etcd takes pings more often than every 5 s for an attack.
     ("grpc.keepalive_time_ms", 6_000),
     ("grpc.keepalive_timeout_ms", 3_000),
+    ("grpc.http2.ping_timeout_ms", 3_000),
     ("grpc.http2.max_pings_without_data", 0),
 )
 _NEEDS_LEADER: Final = (("hasleader", "true"),)

@@ -291,6 +291,29 @@ def test_a_fire_within_its_grace_runs_though_its_job_came_late() -> None:
     assert [key[0] for key in world.nodes["n1"].starts] == ["late"]
 
 
+def test_drained_nodes_are_not_picked_but_end_what_they_have() -> None:
+    world = World(10, nodes=2, faults=False)
+    world.fail_rate = 0.0
+    world.put(Job("everywhere", 0, 0, schedule="@every 1s"))
+    world.take_lead()
+    world.advance(5 * SECOND)
+    assert world.nodes["n2"].running
+    world.drained.add("n2")
+    since = world.now
+    world.advance(10 * SECOND)
+    assert not world.nodes["n2"].running
+    assert max(key[1] for key in world.nodes["n2"].starts) <= since
+    world.drained.add("n1")
+    since = world.now
+    world.advance(5 * SECOND)
+    world.drained.clear()
+    until = world.now
+    world.advance(10 * SECOND)
+    late = [e for e in world.history.values() if since < e.fire <= until]
+    assert {(e.state, e.reason) for e in late} == {(State.SKIPPED, Reason.NO_TARGET)}
+    assert any(e.node == "n2" and e.fire > until for e in world.history.values())
+
+
 def test_no_targets_and_no_members() -> None:
     world = World(8, faults=False)
     world.take_lead()

@@ -62,6 +62,7 @@ class World:
         self.history: dict[Key, Execution] = {}
         self.nodes = {f"n{i}": SimulatedNode(f"n{i}") for i in range(1, nodes + 1)}
         self.faults = faults
+        self.drained: set[str] = set()
         self.board: Board | None = None
         self.unseen: list[tuple[str, Edit]] = []
         """Edits in the store that the leader's watch has not delivered."""
@@ -140,6 +141,7 @@ class World:
             now=self.now,
         )
         board.members, board.reachable = self.members(), set(self.nodes)
+        board.drained = self.drained
         self.board = board
         for execution in board.unarchived:
             self._archive(execution)

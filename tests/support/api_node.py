@@ -28,11 +28,12 @@ from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys, encode
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.config import Settings
+from dkronpy.gossip.gossip import KeyReport
 from dkronpy.history.contract import History
 from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.model.execution import Execution, OutputChunk, State
 from dkronpy.model.job import JobState
-from dkronpy.model.member import Member
+from dkronpy.model.member import Member, Peer, PeerState
 from dkronpy.model.records import GroupRecord
 from dkronpy.store.contract import Delete, Operation, Put, Store
 from dkronpy.store.sqlite import SqliteStore
@@ -43,6 +44,30 @@ NODE = "node1"
 
 
 @dataclass
+class FakeKeyring:
+    """Notes what it is asked for, and answers with one report."""
+
+    report: KeyReport = field(default_factory=lambda: KeyReport(1, answered=1))
+    asked: list[tuple[str, bytes]] = field(default_factory=list)
+
+    async def list_keys(self) -> KeyReport:
+        return self._ask("list", b"")
+
+    async def install_key(self, key: bytes) -> KeyReport:
+        return self._ask("install", key)
+
+    async def use_key(self, key: bytes) -> KeyReport:
+        return self._ask("use", key)
+
+    async def remove_key(self, key: bytes) -> KeyReport:
+        return self._ask("remove", key)
+
+    def _ask(self, operation: str, key: bytes) -> KeyReport:
+        self.asked.append((operation, key))
+        return self.report
+
+
+@dataclass
 class FakeCluster:
     """A cluster of one; tests change it as they like."""
 
@@ -50,6 +75,7 @@ class FakeCluster:
     leader_name: str | None = NODE
     left: bool = False
     others: list[Member] = field(default_factory=list)
+    keys: FakeKeyring | None = None
 
     def members(self) -> Sequence[Member]:
         tags = {"dkron_server": "true", "server": "true", "role": "dkron", "region": "global", "node": self.name}
@@ -60,6 +86,12 @@ class FakeCluster:
 
     def leading(self) -> bool:
         return self.leader_name == self.name
+
+    def peers(self) -> Sequence[Peer]:
+        return [Peer(self.name, "127.0.0.1:6868", PeerState.LEADER)]
+
+    def keyring(self) -> FakeKeyring | None:
+        return self.keys
 
     async def leave(self) -> None:
         self.left = True

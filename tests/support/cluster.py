@@ -7,29 +7,36 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from dkronpy.model.execution import State
+from dkronpy.model.times import parse_rfc3339, rfc3339
 from tests.support.etcd import Etcd
-from tests.support.processes import HOST, ROOT, free_port, until
+from tests.support.network import Network
+from tests.support.processes import HOST, ROOT, SECOND, free_port, until
 
 
 class ClusterNode:
-    """One node of a cluster, with its own directory and ports."""
+    """One node of a cluster, with its own directory and ports, and with its own network where one is given."""
 
-    def __init__(self, folder: Path, name: str, options: list[str], *, server: bool = True) -> None:
+    def __init__(
+        self, folder: Path, name: str, options: Sequence[str], *, server: bool = True, network: Network | None = None
+    ) -> None:
         self.name = name
+        self.host = HOST if network is None else network.add(name)
+        self._prefix = () if network is None else network.inside(name)
         self.folder = folder / name
         self.folder.mkdir(parents=True)
         self.port, self.rpc_port, self.gossip_port = free_port(), free_port(), free_port()
         self.server = server
-        self._options = options
+        self._options = list(options)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -41,9 +48,14 @@ class ClusterNode:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, join: list[int]) -> None:
-        """Start the process; it joins whatever answers on these gossip ports."""
+    @property
+    def gossip_addr(self) -> str:
+        return f"{self.host}:{self.gossip_port}"
+
+    def start(self, join: Sequence[str]) -> None:
+        """Start the process; it joins whatever answers on these gossip addresses."""
         command = [
+            *self._prefix,
             sys.executable,
             "-m",
             "dkronpy",
@@ -51,10 +63,13 @@ class ClusterNode:
             f"--node-name={self.name}",
             f"--data-dir={self.folder / 'data'}",
         ]
-        command += [f"--bind-addr={HOST}:{self.gossip_port}", f"--rpc-port={self.rpc_port}", "--profile=local"]
-        command += [f"--retry-join={HOST}:{port}" for port in join] + (["--retry-interval=1s"] if join else [])
+        command += [f"--bind-addr={self.gossip_addr}", f"--rpc-port={self.rpc_port}", "--profile=local"]
+        command += [f"--retry-join={address}" for address in join] + (["--retry-interval=1s"] if join else [])
+        command += self._options
         if self.server:
-            command += ["--server", f"--http-addr={HOST}:{self.port}", *self._options]
+            command += ["--server", f"--http-addr={self.host}:{self.port}"]
+        if self.host != HOST:
+            command += ["--allow-unencrypted", "--allow-unauthenticated"][: 1 + self.server]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DKRON")}
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -70,6 +85,15 @@ class ClusterNode:
             self.signal(signal.SIGKILL)
             assert self._process is not None
             self._process.wait()
+
+    def wait(self, within: float) -> int:
+        """Wait for its end; the exit code."""
+        assert self._process is not None
+        return self._process.wait(within)
+
+    def logged(self) -> str:
+        """The end of its log."""
+        return (self.folder / "log").read_bytes()[-6000:].decode(errors="replace")
 
     def clean_up(self) -> None:
         """End the node, its runner and what it runs."""
@@ -88,10 +112,33 @@ class ClusterNode:
 
     def call(self, method: str, path: str, body: object = None, timeout: float = 5) -> Any:
         """One request. Raises OSError when it is not answered or refused."""
+        return self._ask(method, path, body, timeout)[0]
+
+    def _ask(self, method: str, path: str, body: object = None, timeout: float = 5) -> tuple[Any, Mapping[str, str]]:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://{HOST}:{self.port}{path}", data, method=method)
+        request = urllib.request.Request(f"http://{self.host}:{self.port}{path}", data, method=method)
         with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return json.loads(answer.read() or b"null")
+            return json.loads(answer.read() or b"null"), answer.headers
+
+    def executions(self, query: str) -> Iterator[Any]:
+        """All executions that match, newest first, page by page and without their output."""
+        cursor = ""
+        while True:
+            found, headers = self._ask(
+                "GET", f"/v1/executions?limit=500&output_size_limit=0&{query}{cursor}", timeout=30
+            )
+            yield from found
+            following = headers.get("X-Next-Cursor")
+            if following is None:
+                return
+            cursor = f"&cursor={following}"
+
+    def knows_leader(self) -> bool:
+        """Whether it serves and knows who leads."""
+        try:
+            return bool(self.call("GET", "/health", timeout=1)["leader_name"])
+        except OSError:
+            return False
 
     def leads(self) -> bool:
         """Whether it says that it leads."""
@@ -115,13 +162,25 @@ class Verdict:
 class Cluster:
     """Servers and agents on one etcd; ended, with all their processes, by `clean_up`."""
 
-    def __init__(self, folder: Path, *, servers: int = 3, agents: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        servers: int = 3,
+        agents: int = 0,
+        options: Sequence[str] = (),
+        network: Network | None = None,
+    ) -> None:
+        """`options` are of every node; in a `network` each node has its own address."""
         self.folder = folder
+        self.network = network
         (folder / "etcd").mkdir(parents=True)
-        self.etcd = Etcd(folder / "etcd").start()
-        options = ["--backend=etcd", f"--backend-machine={self.etcd.address}", f"--bootstrap-expect={servers}"]
-        self.servers = [ClusterNode(folder, f"s{i}", options) for i in range(1, servers + 1)]
-        self.agents = [ClusterNode(folder, f"a{i}", [], server=False) for i in range(1, agents + 1)]
+        self.etcd = Etcd(folder / "etcd", host=HOST if network is None else network.address).start()
+        shared = ["--backend=etcd", f"--backend-machine={self.etcd.address}", f"--bootstrap-expect={servers}"]
+        names = [f"s{i}" for i in range(1, servers + 1)]
+        self.servers = [ClusterNode(folder, name, [*shared, *options], network=network) for name in names]
+        names = [f"a{i}" for i in range(1, agents + 1)]
+        self.agents = [ClusterNode(folder, name, options, server=False, network=network) for name in names]
         self.witness = folder / "witness"
         self.witness.touch()
 
@@ -133,18 +192,20 @@ class Cluster:
         """Start all that do not run, and wait until one leads and knows them all."""
         for node in self.nodes:
             if not node.alive:
-                node.start([other.gossip_port for other in self.nodes if other is not node])
+                self.launch(node)
         for server in self.servers:
             until(lambda node=server: self._knows_all(node), 30, f"{server.name} knows all members and a leader")
 
+    def launch(self, node: ClusterNode) -> None:
+        """Start one node, which joins the others."""
+        node.start([other.gossip_addr for other in self.nodes if other is not node])
+
     def _knows_all(self, node: ClusterNode) -> bool:
         try:
-            members = node.call("GET", "/v1/members")
-            return node.call("GET", "/health")["leader_name"] and sum(m["Status"] == 1 for m in members) == len(
-                self.nodes
-            )
+            alive = {m["Name"] for m in node.call("GET", "/v1/members") if m["Status"] == 1}
         except OSError:
             return False
+        return node.knows_leader() and alive >= {other.name for other in self.nodes}
 
     def leader(self) -> ClusterNode | None:
         """The server that says that it leads."""
@@ -161,37 +222,66 @@ class Cluster:
     def any(self) -> ClusterNode:
         return next(server for server in self.servers if server.alive)
 
-    def add_jobs(self, count: int = 10, node: str = "") -> None:
-        """Jobs that fire each second and append their name and fire time to the witness file."""
+    @property
+    def note(self) -> str:
+        """The command by which a run appends a line to the witness file."""
+        return f"echo $DKRON_JOB_NAME $DKRON_FIRE_TIME $(date +%s.%N) $DKRON_EXECUTION_ID >> {self.witness}"
+
+    def add_jobs(self, count: int = 10, tags: Sequence[Mapping[str, str]] = ({"server": "true:1"},)) -> None:
+        """Jobs that fire each second and append a line to the witness file; these tags in turn say where they run."""
         for index in range(count):
-            command = f"echo $DKRON_JOB_NAME $DKRON_FIRE_TIME $(date +%s.%N) >> {self.witness}"
             self.any().call(
                 "POST",
                 "/v1/jobs",
                 {
                     "name": f"job{index}",
                     "schedule": "* * * * * *",
-                    "tags": {"node": node} if node else {"server": "true:1"},
+                    "tags": dict(tags[index % len(tags)]),
                     "executor": "shell",
-                    "executor_config": {"shell": "true", "command": command},
+                    "executor_config": {"shell": "true", "command": self.note},
                 },
             )
 
+    def lines(self, since: float, until_: float) -> Iterator[tuple[str, int, float, str]]:
+        """What the witness file tells of fires in [since, until): job, fire time (s), start (s), execution."""
+        for line in self.witness.read_text().splitlines():
+            job, fire, at, execution = line.split()
+            second = parse_rfc3339(fire) // SECOND
+            if since <= second < until_:
+                yield job, second, float(at), execution
+
     def judge(self, since: float, until_: float, jobs: int = 10) -> Verdict:
-        """Compare the witness file with the fires due in [since, until) (seconds since the epoch)."""
+        """Compare the witness file with the fires due in [since, until) (whole seconds since the epoch)."""
         starts: list[float] = []
         seen: Counter[tuple[str, int]] = Counter()
-        for line in self.witness.read_text().splitlines():
-            job, fire, at = line.split()
-            second = int(time.mktime(time.strptime(fire, "%Y-%m-%dT%H:%M:%SZ")) - time.timezone)
-            if since <= second < until_:
-                seen[job, second] += 1
-                starts.append(float(at))
-        due = {(f"job{index}", second) for index in range(jobs) for second in range(int(since) + 1, int(until_))}
+        for job, second, at, _ in self.lines(since, until_):
+            seen[job, second] += 1
+            starts.append(at)
+        due = {(f"job{index}", second) for index in range(jobs) for second in range(int(since), int(until_))}
         starts.sort()
         silence = max((b - a for a, b in pairwise(starts)), default=float("inf"))
         doubled = [key for key, count in seen.items() if count > 1]
         return Verdict(sorted(due - set(seen)), doubled, sum(seen.values()), silence)
+
+    def disagreements(self, since: int, until_: int, within: float = 30) -> list[str]:
+        """Where the history and the witness file differ on fires in [since, until), run by run, once all are over."""
+        span = f"since={rfc3339(since * SECOND)}&until={rfc3339(until_ * SECOND - 1)}"
+
+        def settled() -> list[Any]:
+            try:
+                found = list(self.any().executions(span))
+            except OSError:
+                return []
+            return found if all(State(execution["state"]).final for execution in found) else []
+
+        recorded = until(settled, within, f"every run between {since} and {until_} is over")
+        ran = Counter((e["job_name"], e["id"]) for e in recorded if State(e["state"]).ran and e["started_at"])
+        witnessed = Counter((job, execution) for job, _, _, execution in self.lines(since, until_))
+        return [
+            f"{' '.join(key)}: {witnessed[key]} in the witness file, {ran[key]} in the history"
+            for key in sorted(witnessed.keys() | ran.keys())
+            if (witnessed[key], ran[key]) != (1, 1)
+        ]
 
     def clean_up(self) -> None:
         for node in self.nodes:

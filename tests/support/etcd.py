@@ -26,9 +26,9 @@ class Etcd:
     It runs while it is entered: `with Etcd(folder) as etcd`.
     """
 
-    def __init__(self, folder: Path, *options: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, folder: Path, *options: str, tls: ssl.SSLContext | None = None, host: str = HOST) -> None:
         self.folder = folder
-        self.address = f"{HOST}:{free_port()}"
+        self.address = f"{host}:{free_port()}"
         self._url = f"http{'s' if tls else ''}://{self.address}"
         self._tls = tls
         self._options = options

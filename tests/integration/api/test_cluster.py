@@ -75,6 +75,34 @@ async def test_members_and_leader(node: ApiNode, api: TestClient) -> None:
     await problem(await api.get("/v1/leader"), 503)
 
 
+async def test_drains(node: ApiNode, api: TestClient) -> None:
+    node.cluster.others.append(Member("rack/7", "10.0.0.2", 8946, {}))
+    for name, path in ((NODE, NODE), ("rack/7", "rack%2F7")):
+        for _ in range(2):
+            async with api.post(URL(f"/v1/nodes/{path}/drain", encoded=True)) as response:
+                assert response.status == 200
+                drained = (await response.json())["drained"]
+            assert drained == {"since": "2026-11-18T11:06:40Z", "by": "api"}
+            node.now = NOW + 1_000_000_000
+        node.now = NOW
+        assert (await node.store.get(node.keys.drain(name))) is not None
+    async with api.get("/v1/members") as response:
+        assert all(member["drained"] for member in await response.json())
+    for _ in range(2):
+        async with api.post(f"/v1/nodes/{NODE}/undrain") as response:
+            assert (response.status, (await response.json())["drained"]) == (200, None)
+    async with api.get("/v1/members") as response:
+        assert [member["drained"] is None for member in await response.json()] == [True, False]
+    assert set(node.mirror.drains) == {"rack/7"}
+    for operation in ("drain", "undrain"):
+        assert "'n9'" in await problem(await api.post(f"/v1/nodes/n9/{operation}"), 404)
+
+
+async def test_peers(api: TestClient) -> None:
+    async with api.get("/v1/raft/peers") as response:
+        assert await response.json() == [{"node": NODE, "address": "127.0.0.1:6868", "state": "leader"}]
+
+
 async def test_leave(node: ApiNode, api: TestClient) -> None:
     async with api.post("/v1/leave") as response:
         assert (response.status, await response.json()) == (200, [])

@@ -135,3 +135,11 @@ async def test_many_errors_are_cut(api: TestClient) -> None:
     async with api.post("/v1/restore", json=[{"name": "X"}] * 5000) as response:
         assert response.status == 400
         assert len((await response.json())["errors"]) == 100
+
+
+async def test_a_form_with_a_bad_header_is_refused(api: TestClient) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="G\x03"\r\n\r\n[]\r\n--x--\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    async with api.post("/v1/restore", data=body, headers=kind) as answer:
+        assert answer.status == 400
+        assert "form" in (await answer.json())["detail"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 from collections.abc import Callable, Sequence
@@ -261,6 +262,8 @@ async def _stream(address: Address, data: bytes) -> bytes:
         return b""
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def test_streams_that_are_refused_are_told_why(tmp_path: Path) -> None:
@@ -290,23 +293,29 @@ async def test_streams_that_are_refused_are_told_why(tmp_path: Path) -> None:
 async def test_who_answers_wrong_is_not_joined(
     tmp_path: Path, answer: bytes | None, wrong: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    served = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         if answer is None:
-            await asyncio.sleep(0.3)
+            await reader.read()
         else:
             writer.write(answer)
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        served.set()
 
     profile = msgspec.structs.replace(FAST, stream_timeout=parse_duration("100ms"))
     server = await asyncio.start_server(serve, HOST, 0)
     async with server, our_node(tmp_path, "n1", profile=profile) as node:
         assert await node.gossip.join([server.sockets[0].getsockname()]) == 0
         assert wrong in caplog.text
+        await served.wait()
 
 
 async def test_connections_that_say_nothing_are_bounded_and_dropped(tmp_path: Path) -> None:
-    profile = msgspec.structs.replace(FAST, stream_timeout=parse_duration("500ms"))
+    profile = msgspec.structs.replace(FAST, stream_timeout=parse_duration("2s"))
     async with our_node(tmp_path, "n1", profile=profile) as node:
         idle = [await asyncio.open_connection(*node.address) for _ in range(128)]
 
@@ -318,7 +327,7 @@ async def test_connections_that_say_nothing_are_bounded_and_dropped(tmp_path: Pa
 
         try:
             await eventually(refused, "nobody is refused", 2)
-            await eventually(served, "idle connections are kept", 5)
+            await eventually(served, "idle connections are kept", 10)
         finally:
             for _, writer in idle:
                 writer.close()

@@ -113,3 +113,10 @@ async def test_output_goes_with_its_execution(history: History) -> None:
     assert await read(history) == (0, b"", 0)
     assert (await history.output(*other.key)).data == b"text"
     assert (await history.output(*going.key)).data == b"text", "its run has not ended: the record is still to come"
+
+
+async def test_output_that_comes_after_its_execution_was_deleted(history: History) -> None:
+    await history.write([RUN], [piece(RUN, 0, b"text")])
+    await history.delete("a", until=T0)
+    await history.write([], [piece(RUN, 4, b"more")])
+    assert await read(history) == (4, b"more", 8)

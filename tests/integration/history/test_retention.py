@@ -276,6 +276,14 @@ async def test_a_fire_that_was_to_run_and_then_did_not(history: History) -> None
     ]
 
 
+async def test_fires_that_were_to_run_and_then_did_not_become_one_record(history: History) -> None:
+    await prune(history)
+    await history.write([Execution(job="a", group=T0 + n, state=State.QUEUED) for n in range(4)], [])
+    await history.write([idle("a", T0 + n) for n in range(4)], [])
+    await prune(history, 1)
+    assert await gists(history) == [(3, 3, 1, "overlap", "skipped"), (0, 2, 3, "overlap", "skipped")]
+
+
 async def test_a_new_instance_prunes_what_an_earlier_one_wrote(make: Make) -> None:
     async with make() as history:
         await history.write([ran("a", T0 + n) for n in range(9)], [])

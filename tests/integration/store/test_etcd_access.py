@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ipaddress
 import ssl
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
@@ -15,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from dkronpy.agent.stores import make_store
+from dkronpy.config import Settings
 from dkronpy.store.contract import Put, Unavailable
 from dkronpy.store.etcd import EtcdStore
 from tests.support.etcd import Etcd, encoded
@@ -49,11 +52,18 @@ def test_without_the_package() -> None:
     assert done.stderr.splitlines()[-1].endswith("pip install 'dkronpy[etcd]'")
 
 
+def settings(etcd: Etcd, folder: Path, **access: Any) -> Settings:
+    """Those of a server on this etcd."""
+    machines = (etcd.address,)
+    given = {"server": True, "node_name": "n1", "data_dir": folder, "backend": "etcd", "backend_machine": machines}
+    return Settings.model_validate({**given, **access})
+
+
 class TestUsers:
     @pytest.fixture
     def etcd(self, tmp_path: Path) -> Iterator[Etcd]:
         """It knows root, who may do everything, and one who may use the keys under `mine/`."""
-        with Etcd(tmp_path) as server:
+        with Etcd(tmp_path, "--auth-token-ttl", "2") as server:
             for user, role in (("root", "root"), ("user", "role")):
                 server.call("auth/role/add", name=role)
                 server.call("auth/user/add", name=user, password="secret")
@@ -69,6 +79,13 @@ class TestUsers:
         watch = store.watch("", 1)
         revision = await store.commit([], [Put("a", b"1")])
         assert [event.revision for event in await anext(watch)] == [revision]
+        await store.close()
+
+    async def test_the_settings_say_who(self, etcd: Etcd, tmp_path: Path) -> None:
+        access = {"backend_username": "root", "backend_password": "secret"}
+        store = make_store(settings(etcd, tmp_path, **access))
+        await store.open()
+        await store.commit([], [Put("a", b"1")])
         await store.close()
 
     async def test_one_who_may_only_some(self, etcd: Etcd) -> None:
@@ -102,6 +119,19 @@ class TestUsers:
         assert await store.get("a") is None
         await store.commit([], [Put("a", b"1")])
         await store.close()
+
+    async def test_tokens_expire(self, etcd: Etcd) -> None:
+        stores = [EtcdStore([etcd.address], user="root", password="secret") for _ in range(3)]
+        for store in stores:
+            await store.open()
+        await asyncio.sleep(4)
+        reading, writing, watching = stores
+        assert await reading.get("a") is None
+        revision = await writing.commit([], [Put("a", b"1")])
+        async with asyncio.timeout(10):
+            assert [event.revision for event in await anext(watching.watch("", revision - 1))] == [revision]
+        for store in stores:
+            await store.close()
 
     async def test_users_are_changed(self, etcd: Etcd) -> None:
         """etcd then refuses every token that it gave before."""
@@ -150,6 +180,14 @@ class TestTls:
         given = [text for name, file in options.items() for text in (f"--{name}", str(files / file))]
         with Etcd(files, *given, "--client-cert-auth", tls=tls) as server:
             yield server
+
+    async def test_the_settings_name_the_files(self, etcd: Etcd, files: Path) -> None:
+        named = {"ca": "ca.pem", "cert": "client.pem", "key": "client.key"}
+        access = {f"backend_{name}_file": str(files / file) for name, file in named.items()}
+        store = make_store(settings(etcd, files, **access))
+        await store.open()
+        await store.commit([], [Put("a", b"1")])
+        await store.close()
 
     async def test_both_ends_show_certificates(self, etcd: Etcd, files: Path) -> None:
         ca, certificate, key = (files / name for name in ("ca.pem", "client.pem", "client.key"))

@@ -388,6 +388,15 @@ class TestCluster:
                 await follower.check(other)
             await follower.stop()
 
+    async def test_the_member_of_a_watch_hangs(self, cluster: Sequence[Etcd]) -> None:
+        """Nothing else is asked of it that would show that it does."""
+        async with connected(*(member.address for member in cluster)) as store, connected(cluster[1].address) as other:
+            follower = Follower(store)
+            await follower.reach(await soon(other))
+            cluster[0].pause()
+            await follower.reach(await soon(other, "again"))
+            await follower.stop()
+
     async def test_a_member_without_a_majority_is_no_use(self, cluster: Sequence[Etcd]) -> None:
         async with connected(*(member.address for member in cluster)) as store:
             for member in cluster[1:]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import subprocess
@@ -423,6 +424,68 @@ def test_leave_pause_and_unpause(dkron: Dkron, server: FakeServer) -> None:
     assert dkron("pause", "new disks").code == 0
     assert dkron("unpause").code == 0
     assert [request.body for request in server.requests] == [None, {"reason": "new disks"}, None]
+
+
+def test_drains(dkron: Dkron, server: FakeServer) -> None:
+    drained = {**member("n2"), "drained": {"since": "2026-11-21T11:00:00Z", "by": "ops"}}
+    server.on("GET", "/v1/members", [member("n1"), drained])
+    server.on("POST", "/v1/nodes/n2/drain", drained)
+    server.on("POST", "/v1/nodes/n2/undrain", member("n2"))
+    listed = dkron("node", "list", "--format=pretty")
+    assert listed.code == 0
+    first, second = listed.out.splitlines()[1:3]
+    assert "ops" not in first
+    assert "ops" in second
+    assert dkron("node", "drain", "n2").code == 0
+    assert dkron("node", "undrain", "n2").code == 0
+    assert dkron("node", "drain", "n9").code == 3
+
+
+def test_list_peers(dkron: Dkron, server: FakeServer) -> None:
+    peers = [
+        {"node": "n1", "address": "10.0.0.1:6868", "state": "leader"},
+        {"node": "n2", "address": "10.0.0.2:6868", "state": "unreachable"},
+    ]
+    server.on("GET", "/v1/raft/peers", peers)
+    lines = dkron("raft", "list-peers", "--format=tabular").out.splitlines()
+    assert [line.split("\t") for line in lines[1:]] == [list(peer.values()) for peer in peers]
+
+
+# keyring
+
+
+def key_report(**fields: Any) -> dict[str, Any]:
+    return {"complete": True, "members": 2, "answered": 2, "errors": {}, "keys": {}, "primary": {}, **fields}
+
+
+def test_keyring(dkron: Dkron, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.on("GET", "/v1/keyring", key_report(keys={"a2V5": 2, "bmV3": 1}, primary={"a2V5": 2}))
+    for operation in ("install", "use", "remove"):
+        server.on("POST", f"/v1/keyring/{operation}", key_report())
+
+    listed = dkron("keyring", "list", "--format=tabular")
+    assert listed.code == 0
+    assert [line.split("\t") for line in listed.out.splitlines()[1:]] == [
+        ["a2V5", "2", "2", "2"],
+        ["bmV3", "1", "0", "2"],
+    ]
+    assert dkron("keyring", "install", "bmV3").code == 0
+    assert dkron("keyring", "use", "bmV3").code == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO("a2V5\n"))
+    assert dkron("keyring", "remove", "-").code == 0
+    seen = [(request.path, request.body["key"]) for request in server.seen("POST")]
+    assert seen == [("/v1/keyring/install", "bmV3"), ("/v1/keyring/use", "bmV3"), ("/v1/keyring/remove", "a2V5")]
+
+
+def test_a_key_that_not_all_nodes_took_is_1(dkron: Dkron, server: FakeServer) -> None:
+    report = key_report(complete=False, answered=1, errors={"n2": "the key is not in the keyring"})
+    server.on("POST", "/v1/keyring/use", report)
+    server.on("GET", "/v1/keyring", report)
+    result = dkron("keyring", "use", "bmV3")
+    assert result.code == 1
+    assert "1 of 2 nodes answered" in result.err
+    assert "n2: the key is not in the keyring" in result.err
+    assert dkron("keyring", "list").code == 1
 
 
 # agent

@@ -214,6 +214,24 @@ def test_boltdb_is_the_embedded_store():
     )
 
 
+def test_access_to_a_store():
+    etcd = ["--backend", "etcd", "--backend-machine", "https://a:1"]
+    loaded = load([*etcd, "--backend-username", "dkron"], {"DKRON_BACKEND_PASSWORD": "s3cret"}, search=[])
+    assert (loaded.settings.backend_username, loaded.settings.backend_password) == ("dkron", "s3cret")
+    files = [f"--backend-{name}-file=/etc/{name}.pem" for name in ("ca", "cert", "key")]
+    found = settings(*etcd, *files)
+    assert (found.backend_ca_file, found.backend_cert_file, found.backend_key_file) == tuple(
+        Path(f"/etc/{name}.pem") for name in ("ca", "cert", "key")
+    )
+    for some in (["--backend-username=dkron"], ["--backend-password=s3cret"], files[1:2], files[2:]):
+        text = refusal(*etcd, *some)
+        assert "give both, or none" in text
+        assert "s3cret" not in text
+    assert settings(*etcd, files[0]).backend_ca_file is not None
+    (warning,) = load(["--backend-password=s3cret"], {}, search=[]).warnings
+    assert warning.startswith("--backend-password: the embedded store has no servers")
+
+
 def test_lists(tmp_path):
     expected = (Address("10.0.0.2", 8946), Address("10.0.0.3", 9000))
     assert settings("--join", "10.0.0.2", "--join=10.0.0.3:9000").join == expected

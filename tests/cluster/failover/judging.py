@@ -1,0 +1,36 @@
+"""What every fault is judged by."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from tests.support.cluster import Cluster, ClusterNode, Verdict
+
+Fault = Callable[[Cluster, random.Random], None]
+
+BEFORE, AFTER = 1.0, 3.0
+"""Seconds of calm that are judged before a fault and after it."""
+
+
+def suffer(cluster: Cluster, fault: Fault, name: str, seed: int) -> Verdict:
+    """Let a fault happen at some moment of a second, and judge what ran before, meanwhile and after."""
+    rng = random.Random(f"{name} {seed}")
+    since = int(time.time()) + 1
+    time.sleep(since + BEFORE + rng.random() - time.time())
+    fault(cluster, rng)
+    time.sleep(AFTER)
+    until_ = int(time.time())
+    cluster.start()
+    differences = cluster.disagreements(since, until_)
+    verdict = cluster.judge(since, until_)
+    assert not verdict.missed
+    assert not verdict.doubled
+    assert not differences
+    return verdict
+
+
+def leader_and_others(cluster: Cluster) -> tuple[ClusterNode, list[ClusterNode]]:
+    leader = cluster.wait_for_leader()
+    return leader, [server for server in cluster.servers if server is not leader]

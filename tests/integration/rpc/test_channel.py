@@ -1,0 +1,69 @@
+"""The greeting of a lane: who knows which keys."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from dkronpy.rpc.channel import Channel, ChannelError, answer, converse, greet
+
+OLD, NEW, OTHER = (os.urandom(16) for _ in range(3))
+
+
+async def talk(client_keys: Sequence[bytes], server_keys: Sequence[bytes]) -> list[str]:
+    """What the server hears when a client greets it and says one word. Raises ChannelError."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def door(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        try:
+            channel: Channel[str] = await answer(socket, "test", "server", lambda: server_keys, str)
+            await converse(channel, heard.put_nowait)
+        except ChannelError:
+            await socket.close()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/", door)
+    async with TestClient(TestServer(app)) as client, client.ws_connect("/") as socket:
+        channel: Channel[str] = await greet(socket, "test", "client", lambda: client_keys, str)
+        assert channel.peer == "server"
+        channel.send("hello")
+        talking = asyncio.create_task(converse(channel, lambda _: None))
+        done, _ = await asyncio.wait(
+            [talking, said := asyncio.create_task(heard.get())], timeout=5, return_when=asyncio.FIRST_COMPLETED
+        )
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)
+        assert said in done, "the server heard nothing"
+        return [said.result()]
+
+
+@pytest.mark.parametrize(
+    ("client", "server"),
+    [
+        ([], []),
+        ([OLD], [OLD]),
+        ([OLD], [OLD, NEW]),
+        ([OLD, NEW], [NEW, OLD]),
+        ([NEW, OLD], [OLD, NEW]),
+        ([NEW], [OLD, OTHER, NEW]),
+    ],
+)
+async def test_any_key_that_both_hold_will_do(client: Sequence[bytes], server: Sequence[bytes]) -> None:
+    assert await talk(client, server) == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("client", "server"), [([OLD], [NEW]), ([NEW, OLD], [OLD]), ([], [OLD]), ([OLD], []), ([OLD], [NEW, OTHER])]
+)
+async def test_the_key_greeted_with_must_be_known(client: Sequence[bytes], server: Sequence[bytes]) -> None:
+    """Also where the client holds an older key that the server knows: nodes install a key before any uses it."""
+    with pytest.raises(ChannelError, match="does not know this cluster's key"):
+        await talk(client, server)
