@@ -2,9 +2,8 @@
 
     python bench/failover_bench.py [--kills 20]
 
-
-at a random moment; what counts is the time from the kill until another server says that it leads, and how late the
-first fire due after the kill started.
+Ten jobs fire each second, and the leader of three servers is killed at a random moment. Two figures: the time from the
+kill until another server says that it leads, and how late the first fire due after the kill started.
 """
 
 from __future__ import annotations

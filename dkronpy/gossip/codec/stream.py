@@ -91,7 +91,7 @@ class StreamReader:
         """Take off the layers around the message. Raises Incomplete while they are not all there."""
         if _kind(self._data) == Kind.ENCRYPT:
             self._data = self._opened()
-            self._keyring, self._whole = None, True
+            self._whole = True
         elif self._keyring is not None:
             raise CodecError("the stream is not encrypted, but this cluster is")
         if _kind(self._data) == Kind.COMPRESS:

@@ -312,12 +312,10 @@ class Serf:
             (self._query_clock, remote.query_ltime),
         ):
             clock.witness(time - 1)
-        left = set(remote.left_members)
         for name in remote.left_members:  # when it left isn't said, but it was after it joined
             self._members.leave_intent(LeaveIntent(remote.status_ltimes.get(name, 0) + 1, name))
         for name, ltime in remote.status_ltimes.items():
-            if name not in left:
-                self._members.join_intent(JoinIntent(ltime, name))
+            self._members.join_intent(JoinIntent(ltime, name))
         for events in remote.events:
             for event in events.events:
                 self._on_event(UserEvent(events.ltime, event.name, event.payload))

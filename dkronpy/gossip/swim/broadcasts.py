@@ -50,6 +50,8 @@ class Broadcasts:
     def take(self, limit: int, overhead: int, transmits: int) -> list[bytes]:
         """What goes into `limit` bytes, each message with `overhead` bytes more; it counts as sent. What was sent
         `transmits` times is done."""
+        if not self._size:
+            return []
         taken: list[_News] = []
         for tier in self._tiers:
             if limit - overhead < _TOO_SMALL:

@@ -214,7 +214,9 @@ class Network:
 
     def _send(self, node: SimNode, effect: SendPacket) -> None:
         self.packets[node.name] += 1
-        self.bytes[node.name] += len(make_packet(effect.messages, crc=effect.crc)) + _UDP_HEAD
+        size = len(make_packet(effect.messages, crc=effect.crc))
+        assert size <= self.profile.packet_size or len(effect.messages) == 1, f"a datagram of {size} bytes"
+        self.bytes[node.name] += size + _UDP_HEAD
         to = self._reaches(node, effect.to)
         if to is None or self.rng.random() < self.loss:
             return

@@ -14,7 +14,7 @@ import pytest
 from dkronpy.gossip.codec.keyring import Keyring
 from dkronpy.gossip.codec.messages import Address, Alive, Dead, Ping, User, decode_message, ip_bytes
 from dkronpy.gossip.codec.msgpack import CodecError, pack
-from dkronpy.gossip.codec.packet import read_packet
+from dkronpy.gossip.codec.packet import make_packet, read_packet
 from dkronpy.gossip.codec.serf_messages import (
     JoinIntent,
     KeyRequest,
@@ -315,6 +315,20 @@ def test_states_tell_who_left() -> None:
     assert node.statuses()["n1"] is LEFT
     with pytest.raises(CodecError, match="no SerfState"):
         node.serf.merge(node.serf.state()._replace(user_state=b"\x03"))
+
+
+@pytest.mark.parametrize("keyring", [None, Keyring([bytes(16)])])
+def test_datagrams_are_filled_but_not_beyond_what_paths_carry(keyring: Keyring | None) -> None:
+    """With everything around them."""
+    node = Node(peers=200, keyring=keyring)
+    for number in range(200):
+        node.says(UserEvent(number + 1, f"event{number}", bytes(number)), LeaveIntent(9, f"unknown{number}"))
+    sizes = [
+        len(make_packet(effect.messages, crc=True, keyring=keyring))
+        for effect in node.wait(5)
+        if isinstance(effect, SendPacket)
+    ]
+    assert 1380 <= max(sizes) <= LAN.packet_size
 
 
 # ---- queries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -425,6 +426,19 @@ def test_a_probe_that_is_answered_says_how_far_the_node_is() -> None:
     node.hear(Ack(ping.seq_no + 1, b"x"), Ack(ping.seq_no, b"x"), Ack(ping.seq_no, b"x"))
     assert node.above.take() == [("answered", "n0", 1234, b"x")]
     assert node.swim.awareness.score == 1
+
+
+def test_nodes_are_probed_an_interval_apart_whether_they_answer_or_not() -> None:
+    node = Lonely(peers=3)
+    times = list[int]()
+    for number in range(12):
+        ping = next(message for _, message in node.wait(5 * SECOND, Ping) if isinstance(message, Ping))
+        times.append(node.context.now)
+        if number % 3:
+            node.wait(SECOND // 10)
+            node.hear(Ack(ping.seq_no))
+            node.swim.awareness.change(-8)
+    assert [after - before for before, after in itertools.pairwise(times)] == [SECOND] * 11
 
 
 def test_a_probe_that_is_not_answered_goes_other_ways() -> None:
