@@ -248,18 +248,23 @@ class Agent:
                 raise StartError(str(error)) from error
 
     async def _watch_embedded(self) -> None:
-        """An embedded store serves one server: refuse to be, or to have, a second one."""
+        """An embedded store serves one server: one that joins another refuses to be a second; the one that is there
+        goes on."""
         if self._server is None or self._server.shared:
             return
+        told: list[str] = []
         while True:
             others = [m.name for m in self._nodes() if m.tags.get("server") == "true" and m.alive]
             others = [name for name in others if name != self.settings.node_name]
-            if others:
-                raise StartError(
-                    f"{', '.join(others)} is a server too, but the embedded store serves one: give every server the"
-                    " same shared store (--backend etcd --backend-machine HOST:2379), or start this node without"
-                    " --server"
-                )
+            refusal = (
+                f"{', '.join(others)} is a server too, but the embedded store serves one: give every server the same"
+                " shared store (--backend etcd --backend-machine HOST:2379), or start the new node without --server"
+            )
+            if others and (self.settings.join or self.settings.retry_join):
+                raise StartError(refusal)
+            if others and others != told:
+                log.error("%s", refusal, extra={"node": self.settings.node_name})
+            told = others
             await asyncio.sleep(1)
 
     async def _say_goodbye(self) -> None:

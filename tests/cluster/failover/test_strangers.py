@@ -124,6 +124,7 @@ def test_two_embedded_servers_refuse_each_other(tmp_path: Path) -> None:
         assert second.wait(20) == 1
         assert "--backend etcd" in second.logged()
         assert "without --server" in second.logged()
+        assert first.leads(), "the one that was there goes on"
     finally:
         first.clean_up()
         second.clean_up()

@@ -222,6 +222,7 @@ async def test_what_the_owner_does_wrong_is_not_hidden(tmp_path: Path) -> None:
 
 
 @LOOPS
+@pytest.mark.timeout(1800)
 def test_noise_stops_nobody(tmp_path: Path, loop: Callable[[], Any]) -> None:
     """A million datagrams with --full, and damaged streams beside them."""
     with asyncio.Runner(loop_factory=loop) as runner:

@@ -35,6 +35,7 @@ def settled(network: Network, count: int) -> list[SimNode]:
     return nodes
 
 
+@pytest.mark.timeout(1800)
 def test_a_hundred_nodes_on_a_network_that_loses_five_percent() -> None:
     """They find each other; nobody fails for a minute, in which each misses ten packets and one direct probe in ten
     goes unanswered; then five die at once, and the survivors agree on who, in the time that memberlist's constants

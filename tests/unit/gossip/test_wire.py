@@ -366,6 +366,7 @@ def _take(data: bytes) -> Iterator[None]:
         yield
 
 
+@pytest.mark.timeout(1800)
 def test_random_datagrams_and_streams_raise_nothing_else() -> None:
     """A million with --full."""
     rng = random.Random(20260101)
