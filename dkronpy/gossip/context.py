@@ -47,9 +47,14 @@ class Context:
         """Have it done."""
         self._effects.append(effect)
 
+    def look(self, now: int) -> None:
+        """Move on to `now`, but leave what is due for `advance`: what has come is heard first, or a node that was
+        stopped for a while would take those for silent whose answers wait for it."""
+        self.now = max(self.now, now)
+
     def advance(self, now: int) -> None:
         """Move on to `now`; what was due on the way is done in order, each at `now`."""
-        self.now = max(self.now, now)
+        self.look(now)
         while self._timers and self._timers[0].when <= self.now:
             action = heapq.heappop(self._timers).action
             if action is not None:

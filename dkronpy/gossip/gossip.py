@@ -114,6 +114,7 @@ class Gossip:
         self._unsaved = asyncio.Event()
         self._keys_changed = asyncio.Event()
         self._left = asyncio.Event()
+        self._leaving = False
         self._lost: asyncio.Future[None] | None = None
         self._remembering = True
 
@@ -169,7 +170,9 @@ class Gossip:
         self._remembering = not forget
         if forget:
             await asyncio.to_thread(self._files.forget)
-        self._driver.do(self._serf.leave)
+        if not self._leaving:
+            self._leaving = True
+            self._driver.do(self._serf.leave)
         await self._left.wait()
 
     # ---- members
@@ -341,13 +344,18 @@ class Gossip:
             log.error("gossip can't write to %s: %s", self._settings.directory, error)
 
     async def _rejoin(self) -> None:
-        """Look for the members of before, until one answers."""
-        remembered = list(self._remembered.members.items())
-        self._rng.shuffle(remembered)
-        for name, address in remembered:
-            if name != self._settings.name and await self._join(address):
-                self._driver.do(self._serf.announce_join)
-                return
+        """Look for the members of before, until one answers or another node has found this one."""
+        remembered = [at for name, at in self._remembered.members.items() if name != self._settings.name]
+        while remembered and not self._leaving and not self._accompanied():
+            self._rng.shuffle(remembered)
+            for address in remembered:
+                if await self._join(address):
+                    self._driver.do(self._serf.announce_join)
+                    return
+            await asyncio.sleep(self._settings.profile.reconnect_interval / SECOND)
+
+    def _accompanied(self) -> bool:
+        return sum(member.alive for member in self.members()) > 1
 
     # ---- what the state machine tells
 

@@ -65,8 +65,8 @@ class Clocks(msgspec.Struct, frozen=True):
 
 
 class Serf:
-    """One node. Call `advance` before anything else, and do what `take` returns after it. Time is ns on any clock that
-    never goes back."""
+    """One node. Call `advance` (or, before `handle`, `look`) before anything else, and do what `take` returns after it.
+    Time is ns on any clock that never goes back."""
 
     def __init__(
         self,
@@ -83,7 +83,12 @@ class Serf:
         context = Context(rng)
         self.profile = profile
         self._context = context
-        self.advance, self.deadline, self.take = context.advance, context.deadline, context.take
+        self.look, self.advance, self.deadline, self.take = (
+            context.look,
+            context.advance,
+            context.deadline,
+            context.take,
+        )
         self._clock = LamportClock(clocks.member)
         self._event_clock = LamportClock(clocks.event)
         self._query_clock = LamportClock(clocks.query)

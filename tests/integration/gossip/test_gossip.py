@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,7 +17,18 @@ import pytest
 import uvloop
 
 from dkronpy.gossip import gossip as gossip_module
-from dkronpy.gossip.codec.messages import Address, Alive, NodeState, Ping, PushPullNode, User, encode_message, ip_bytes
+from dkronpy.gossip.codec.messages import (
+    Ack,
+    Address,
+    Alive,
+    NodeState,
+    Ping,
+    PushPullNode,
+    User,
+    encode_message,
+    ip_bytes,
+)
+from dkronpy.gossip.codec.packet import read_packet
 from dkronpy.gossip.codec.stream import PushPull, Refusal, StreamReader, make_stream
 from dkronpy.gossip.driver import Driver
 from dkronpy.gossip.effects import SendPacket
@@ -148,6 +160,57 @@ async def test_a_node_that_vanishes_fails_and_one_that_leaves_left(tmp_path: Pat
             await asyncio.sleep(0.2)
             assert set(again.members()) == {"n3"}, "it was to forget the others"
             assert nodes[0].members()["n3"].status is MemberStatus.LEFT
+
+
+async def test_remembered_members_are_looked_for_until_one_answers(tmp_path: Path) -> None:
+    profile = msgspec.structs.replace(FAST, reconnect_interval=parse_duration("100ms"))
+    async with our_node(tmp_path, "n1", profile=profile) as first, our_node(tmp_path, "n2", profile=profile) as second:
+        assert await first.gossip.join([second.address]) == 1
+        await settled([first, second], {"n1", "n2"})
+        remembered = tmp_path / "n1" / "members.json"
+        await eventually(lambda: asyncio.to_thread(_holds, remembered, '"n2"'), "n2 is not remembered")
+        addresses = first.address, second.address
+        await first.vanish()
+    async with our_node(tmp_path, "n1", address=addresses[0], profile=profile) as first:
+        await asyncio.sleep(0.5)
+        assert set(first.members()) == {"n1"}
+        async with our_node(tmp_path / "fresh", "n2", address=addresses[1], profile=profile) as second:
+            await settled([first, second], {"n1", "n2"})
+
+
+def _holds(file: Path, text: str) -> bool:
+    return file.exists() and text in file.read_text()
+
+
+async def test_a_node_that_was_stopped_hears_first_what_waits_for_it(tmp_path: Path) -> None:
+    """The answer to its ping came while it was stopped; when it goes on, the time for it is over."""
+    async with our_node(tmp_path, "n1", profile=FAST) as node:
+        with socket.socket(type=socket.SOCK_DGRAM) as other:
+            other.bind((HOST, 0))
+            other.setblocking(False)
+            alive = Alive(1, "other", ip_bytes(HOST), other.getsockname()[1], b"\xff\x80", VSN)
+            other.sendto(encode_message(alive), node.address)
+
+            async def pinged() -> bool:
+                return _answer_pings(other, node.address)
+
+            for _ in range(10):
+                await eventually(pinged, "there is no ping")
+                time.sleep(0.4)  # noqa: ASYNC251
+        assert node.gossip._serf._swim.nodes["other"].state is NodeState.ALIVE
+        assert node.gossip.stats()["health_score"] == "0"
+
+
+def _answer_pings(other: socket.socket, to: Address) -> bool:
+    """Whether there were any."""
+    answered = False
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            for message in read_packet(other.recv(65536)):
+                if isinstance(message, Ping):
+                    other.sendto(encode_message(Ack(message.seq_no)), to)
+                    answered = True
+    return answered
 
 
 async def test_of_two_nodes_with_one_name_the_newer_ends(tmp_path: Path) -> None:
