@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import hypothesis
 import pytest
 
 FULL = bool(os.environ.get("DKRONPY_FULL"))
+
+# Started in the background of a script, SIGINT is ignored, here and in every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("quick", deadline=None)
 hypothesis.settings.register_profile("full", deadline=None, max_examples=2000)

@@ -20,7 +20,16 @@ log = logging.getLogger(__name__)
 MARK: Final = "DKRON_RUN"
 """The variable that marks the processes of a run; its value names the run."""
 
-_IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+_MAYBE_IGNORED: Final = (
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGTERM,
+)
+"""Signals that a run must not inherit as ignored: Python ignores the first two, whoever started the agent maybe
+others."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -97,7 +106,7 @@ def spawn(path: str, argv: tuple[str, ...], env: Mapping[str, str], stdin: int, 
 
 def _spawn(path: str, argv: tuple[str, ...], env: Mapping[str, str], stdin: int, output: int) -> int:
     redirections = [(os.POSIX_SPAWN_DUP2, source, target) for source, target in ((stdin, 0), (output, 1), (output, 2))]
-    return os.posix_spawn(path, argv, env, file_actions=redirections, setsid=True, setsigdef=_IGNORED_BY_PYTHON)
+    return os.posix_spawn(path, argv, env, file_actions=redirections, setsid=True, setsigdef=_MAYBE_IGNORED)
 
 
 def _spawn_as(
