@@ -61,7 +61,7 @@ def main() -> None:
         create(running, 0, given.jobs)
         time.sleep(2)
         fires, recorded = measure(running, given.jobs, given.seconds)
-        late = lateness(running, given.jobs * 5)
+        late = lateness(running, min(given.jobs * 5, 1000))
         p50, p99 = late[len(late) // 2] * 1000, late[int(len(late) * 0.99)] * 1000
         print(f"{given.jobs} jobs each second: {fires:.0f} fires/s, {recorded:.0f} recorded/s,", end=" ")
         print(f"lateness p50 {p50:.0f} ms, p99 {p99:.0f} ms")
