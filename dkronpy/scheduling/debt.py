@@ -62,7 +62,8 @@ class Due:
 
 def definitions(adopted: Job | None, edits: Sequence[Edit]) -> list[tuple[int, Job | None]]:
     """From when (ns) which definition held, oldest first: the adopted one, then each edit."""
-    return [(0, adopted), *((edit.since, edit.job) for edit in edits)]
+    since = 0 if adopted is None else adopted.since
+    return [(since, adopted), *((edit.since, edit.job) for edit in edits)]
 
 
 def owed_ranges(name: str, cursor: Cursor, decided: int, unadopted: Sequence[Edit]) -> list[tuple[int, int]]:
