@@ -234,7 +234,12 @@ class Driver:
             writer.close()
             return
         self._streams += 1
-        self._tasks.create_task(self._serve(reader, writer))
+
+        def served(_: asyncio.Task[None]) -> None:  # also if it is cancelled before it began
+            self._streams -= 1
+            writer.close()
+
+        self._tasks.create_task(self._serve(reader, writer)).add_done_callback(served)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
@@ -247,9 +252,6 @@ class Driver:
                     await self._write(writer, Refusal(str(error)))
         except (OSError, TimeoutError) as error:
             log.debug("a stream of %s ends early: %r", peer, error)
-        finally:
-            self._streams -= 1
-            writer.close()
 
     async def _answer(self, message: StreamMessage, writer: asyncio.StreamWriter) -> None:
         """Raises CodecError."""

@@ -203,12 +203,12 @@ class Prober:
         if len(self._relayed) >= _MAX_RELAYED:
             log.warning("too many nodes ask to have others pinged; %s is not heard", sender)
             return
-        target = Address(ip_text(asked.target), asked.port or self._me.address.port)
+        target, asker = Address(ip_text(asked.target), asked.port or self._me.address.port), _source(asked, sender)
         ping = Ping(
             self._sequence_number(), asked.node, ip_bytes(self._me.address.host), self._me.address.port, self._me.name
         )
         timer = self._context.after(self._profile.probe_timeout, lambda: self._unanswered(ping.seq_no))
-        self._relayed[ping.seq_no] = _Relayed(asked, _source(asked, sender), timer)
+        self._relayed[ping.seq_no] = _Relayed(asked, asker, timer)
         self._outlet.send(target, ping, self._nodes.get(asked.node))
 
     def _unanswered(self, seq_no: int) -> None:

@@ -308,6 +308,8 @@ async def _noise(tmp_path: Path) -> None:
                     await asyncio.sleep(0)
                 if number % 200 == 0:
                     for node in nodes:
+                        if node.running.done():
+                            node.running.result()
                         await _stream(node.address, data)
         for node in nodes:
             result = await node.gossip.query("_serf_ping", ack=True, enough=lambda result: bool(result.acks))

@@ -6,6 +6,7 @@ import itertools
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from dkronpy.gossip.codec.messages import (
@@ -533,6 +534,15 @@ def test_others_are_pinged_for_those_who_ask() -> None:
             assert (effect.to, decode_message(effect.messages[0])) == (sender, Ack(9))
         sent = [(to, message) for to, message in node.wait(SECOND) if isinstance(message, Ack | Nack)]
         assert sent == ([] if answered else [(sender, Nack(9))])
+
+
+@pytest.mark.parametrize("wrong", [{"target": b"x"}, {"source_addr": b"x"}])
+def test_nobody_is_pinged_for_those_who_have_no_address(wrong: dict[str, bytes]) -> None:
+    node = Lonely()
+    asked = IndirectPing(9, ip_bytes("10.0.1.1"), 8946, "n1", True, ip_bytes("10.0.1.2"), 8946, "n2")
+    with pytest.raises(CodecError, match="1 bytes"):
+        node.hear(msgspec.structs.replace(asked, **wrong))
+    assert [message for _, message in node.wait(SECOND) if isinstance(message, Ping | Nack)] == []
 
 
 # ---- states
