@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from dkronpy.agent.resources import StartError
 from dkronpy.config import Backend, Settings
 from dkronpy.history.contract import History
@@ -9,17 +11,27 @@ from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.store.contract import Store
 from dkronpy.store.sqlite import SqliteStore
 
+_SHARED: dict[Backend, tuple[str, str]] = {
+    Backend.ETCD: ("dkronpy.store.etcd", "EtcdStore"),
+}
+"""Of each shared store the module, which needs the packages of an extra, and the class in it. All are made alike: of
+the machines, and of user, password and TLS files by name."""
+
 
 def make_store(settings: Settings) -> Store:
     """The key-value store, not yet open. Raises StartError when the package that it needs is missing."""
     if settings.backend is Backend.EMBEDDED:
         return SqliteStore(settings.data_dir / "store.db")
+    module, name = _SHARED[settings.backend]
     try:
-        from dkronpy.store.etcd import EtcdStore
+        make = getattr(import_module(module), name)
     except ImportError as error:
-        raise StartError(str(error)) from error
+        raise StartError(
+            f"backend {settings.backend} needs a package that is missing ({error}): "
+            f"pip install 'dkronpy[{settings.backend}]'"
+        ) from error
     try:
-        return EtcdStore(
+        return make(
             settings.backend_machine,
             user=settings.backend_username,
             password=settings.backend_password,

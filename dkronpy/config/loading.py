@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from dkronpy.config.keys import About, ConfigError, Group, Key, Kind
-from dkronpy.config.settings import BUILT_IN, KEYS, Backend, Settings
+from dkronpy.config.settings import KEYS, Backend, Settings
 from dkronpy.config.sources import SUFFIXES, Findings, Given, find_file, read_environment, read_file, read_flags
 from dkronpy.config.tokens import TokenFile, read_tokens
 from dkronpy.config.values import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 CONFIG = Key(
     "config",
@@ -44,12 +44,10 @@ def load(
     environ: Mapping[str, str],
     *,
     search: Sequence[Path] | None = None,
-    backends: Collection[Backend] = BUILT_IN,
 ) -> Loaded:
     """Read the settings of a node.
 
     `argv`: what follows `dkron agent`. `search`: the directories of the file, instead of the usual ones.
-    `backends`: the stores that are at hand.
     Raises: ConfigError, with every problem found, each with its place.
     """
     findings = Findings()
@@ -62,7 +60,7 @@ def load(
     tokens = _tokens(given.get("http-token-file"), findings)
     values: dict[str, Any] = {name.replace("-", "_"): item.value for name, item in given.items()}
     try:
-        settings = Settings.model_validate({**values, "tokens": tokens}, context={"backends": tuple(backends)})
+        settings = Settings.model_validate({**values, "tokens": tokens})
     except ValidationError as error:
         raise ConfigError([*findings.problems, *_problems(error, given)]) from None
     if findings.problems:

@@ -16,8 +16,6 @@ from dkronpy.config.tokens import Token
 from dkronpy.model.duration import format_duration, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic.fields import FieldInfo
 
 HTTP_PORT = 8080
@@ -70,18 +68,6 @@ class LogFormat(StrEnum):
     """For people."""
     JSON = "json"
     """One object a line."""
-
-
-def _available(backend: Backend, info: ValidationInfo) -> Backend:
-    context: Mapping[str, Any] = info.context or {}
-    available = context.get("backends", BUILT_IN)
-    if backend not in available:
-        raise ValueError(f'"{backend}" is not built in yet: use {" or ".join(available)}')
-    return backend
-
-
-BUILT_IN = (Backend.EMBEDDED, Backend.ETCD)
-"""The stores that this release has."""
 
 
 def _history(value: Any) -> Any:
@@ -235,14 +221,16 @@ class Settings(BaseModel):
     backend: Annotated[
         Backend,
         values.choice(Backend, BACKEND_ALIASES),
-        AfterValidator(_available),
         About(
-            Group.STORAGE, "NAME", "the store of jobs and runs in flight: embedded (or boltdb) is SQLite in data-dir"
+            Group.STORAGE,
+            "NAME",
+            "the store of jobs and runs in flight: embedded (or boltdb), SQLite in data-dir; for several servers "
+            "etcd (etcdv3), consul, zookeeper (zk), redis or dynamodb",
         ),
     ] = Backend.EMBEDDED
     backend_machine: Annotated[
         tuple[str, ...],
-        About(Group.STORAGE, "ADDR", "a server of the store; repeatable; the embedded store has none"),
+        About(Group.STORAGE, "ADDR", "a server of the store, as docs/stores.md has it for each; repeatable"),
     ] = ()
     backend_username: Annotated[
         str, About(Group.STORAGE, "NAME", "the user of the store; none: the store asks for none", "none")
@@ -252,7 +240,7 @@ class Settings(BaseModel):
         About(
             Group.STORAGE,
             "PASSWORD",
-            "that user's password; better in the environment or a file than in a flag",
+            "that user's password, or a token; better in the environment or a file than in a flag",
             "none",
         ),
     ] = Field(default="", repr=False)
@@ -330,9 +318,9 @@ class Settings(BaseModel):
         if self.backend is not Backend.EMBEDDED and self.history != "store":
             problems.append(f"history {self.history}: other servers can't read that file: leave it out, or use store")
         if self.backend is not Backend.EMBEDDED and not self.backend_machine:
-            problems.append(f"backend {self.backend}: add --backend-machine HOST:PORT for each of its servers")
-        if self.backend is not Backend.EMBEDDED and bool(self.backend_username) != bool(self.backend_password):
-            problems.append("backend-username and backend-password: give both, or none")
+            problems.append(f"backend {self.backend}: add --backend-machine for each of its servers, mostly HOST:PORT")
+        if self.backend is not Backend.EMBEDDED and self.backend_username and not self.backend_password:
+            problems.append(f"backend-username {self.backend_username}: add backend-password")
         if (self.backend_cert_file is None) != (self.backend_key_file is None):
             problems.append("backend-cert-file and backend-key-file: give both, or none")
         if problems:

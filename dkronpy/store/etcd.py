@@ -12,12 +12,7 @@ import time
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-try:
-    from aetcd import rpc
-except ImportError as error:
-    raise ImportError(
-        f"the etcd store needs a package that is missing ({error}): pip install 'dkronpy[etcd]'"
-    ) from error
+from aetcd import rpc
 
 from dkronpy.store.contract import (
     Compacted,
@@ -70,6 +65,8 @@ class EtcdStore(Store):
         split = [split_machine(machine) for machine in machines]
         if not split:
             raise ValueError("no machine of etcd was given: give at least one as host:port")
+        if password and not user:
+            raise ValueError("etcd has no password without a user: add backend-username")
         self._addresses = [address for address, _ in split]
         self._tls = any(tls for _, tls in split) or any((ca_file, cert_file, key_file))
         self._tls_files = (ca_file, cert_file, key_file)

@@ -1,4 +1,4 @@
-"""Several servers on one real etcd, and the file that witnesses what ran."""
+"""Several servers on one real store, and the file that witnesses what ran."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from dkronpy.model.times import parse_rfc3339, rfc3339
 from tests.support.etcd import Etcd
 from tests.support.network import Network
 from tests.support.processes import HOST, ROOT, SECOND, free_port, until
+from tests.support.servers import StoreServer
 
 
 class ClusterNode:
@@ -160,7 +161,7 @@ class Verdict:
 
 
 class Cluster:
-    """Servers and agents on one etcd; ended, with all their processes, by `clean_up`."""
+    """Servers and agents on one store; ended, with all their processes, by `clean_up`."""
 
     def __init__(
         self,
@@ -170,13 +171,14 @@ class Cluster:
         agents: int = 0,
         options: Sequence[str] = (),
         network: Network | None = None,
+        store: type[StoreServer] = Etcd,
     ) -> None:
         """`options` are of every node; in a `network` each node has its own address."""
         self.folder = folder
         self.network = network
-        (folder / "etcd").mkdir(parents=True)
-        self.etcd = Etcd(folder / "etcd", host=HOST if network is None else network.address).start()
-        shared = ["--backend=etcd", f"--backend-machine={self.etcd.address}", f"--bootstrap-expect={servers}"]
+        (folder / "store").mkdir(parents=True)
+        self.store = store(folder / "store", host=HOST if network is None else network.address).start()
+        shared = [*self.store.options, f"--bootstrap-expect={servers}"]
         names = [f"s{i}" for i in range(1, servers + 1)]
         self.servers = [ClusterNode(folder, name, [*shared, *options], network=network) for name in names]
         names = [f"a{i}" for i in range(1, agents + 1)]
@@ -286,7 +288,7 @@ class Cluster:
     def clean_up(self) -> None:
         for node in self.nodes:
             node.clean_up()
-        self.etcd.kill()
+        self.store.kill()
 
 
 def unreachable(error: BaseException) -> bool:

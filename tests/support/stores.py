@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dkronpy.store.etcd import EtcdStore
 from dkronpy.store.sqlite import SqliteStore
-from tests.support.etcd import shared_etcd
+from tests.support.etcd import Etcd
 from tests.support.memory_store import MemoryData, MemoryStore
+from tests.support.servers import StoreServer, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from dkronpy.store.contract import Store
+
+SERVERS: dict[str, type[StoreServer]] = {kind.backend: kind for kind in (Etcd,)}
+"""The servers of the shared stores by name."""
 
 
 def _sqlite(folder: Path) -> Callable[[], Store]:
@@ -25,11 +28,18 @@ def _memory(folder: Path) -> Callable[[], Store]:
     return lambda: MemoryStore(data)
 
 
-def _etcd(folder: Path) -> Callable[[], Store]:
-    server = shared_etcd()
-    server.clear()
-    return lambda: EtcdStore([server.address])
+def _on(kind: type[StoreServer]) -> Callable[[Path], Callable[[], Store]]:
+    def empty(_: Path) -> Callable[[], Store]:
+        server = shared(kind)
+        server.clear()
+        return server.store
+
+    return empty
 
 
-STORES: dict[str, Callable[[Path], Callable[[], Store]]] = {"sqlite": _sqlite, "memory": _memory, "etcd": _etcd}
+STORES: dict[str, Callable[[Path], Callable[[], Store]]] = {
+    "sqlite": _sqlite,
+    "memory": _memory,
+    **{name: _on(kind) for name, kind in SERVERS.items()},
+}
 """By name: given an empty folder, what makes connections to one new, empty store."""

@@ -1,8 +1,9 @@
-"""What every fault is judged by."""
+"""What every fault is judged by, and the faults that more than one store must bear."""
 
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Callable
 
@@ -34,3 +35,15 @@ def suffer(cluster: Cluster, fault: Fault, name: str, seed: int) -> Verdict:
 def leader_and_others(cluster: Cluster) -> tuple[ClusterNode, list[ClusterNode]]:
     leader = cluster.wait_for_leader()
     return leader, [server for server in cluster.servers if server is not leader]
+
+
+def killed_leader(cluster: Cluster, _: random.Random) -> None:
+    cluster.wait_for_leader().kill()
+    time.sleep(4)
+
+
+def stopped_leader(cluster: Cluster, _: random.Random) -> None:
+    leader = cluster.wait_for_leader()
+    leader.signal(signal.SIGSTOP)
+    time.sleep(10)
+    leader.signal(signal.SIGCONT)

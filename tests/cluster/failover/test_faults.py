@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.cluster.failover.conftest import REPEATS
-from tests.cluster.failover.judging import Fault, leader_and_others, suffer
+from tests.cluster.failover.judging import Fault, killed_leader, leader_and_others, stopped_leader, suffer
 from tests.conftest import FULL
 from tests.support.cluster import Cluster, Verdict
 from tests.support.processes import until
@@ -23,18 +23,6 @@ OUTAGE = 10 if FULL else 7
 
 def nothing(_: Cluster, __: random.Random) -> None:
     time.sleep(36 if FULL else 16)
-
-
-def killed_leader(cluster: Cluster, _: random.Random) -> None:
-    cluster.wait_for_leader().kill()
-    time.sleep(4)
-
-
-def stopped_leader(cluster: Cluster, _: random.Random) -> None:
-    leader = cluster.wait_for_leader()
-    leader.signal(signal.SIGSTOP)
-    time.sleep(10)
-    leader.signal(signal.SIGCONT)
 
 
 def ended_leader(cluster: Cluster, _: random.Random) -> None:
@@ -54,16 +42,16 @@ def all_killed(cluster: Cluster, _: random.Random) -> None:
 
 
 def etcd_killed(cluster: Cluster, _: random.Random) -> None:
-    cluster.etcd.kill()
+    cluster.store.kill()
     time.sleep(OUTAGE)
-    cluster.etcd.start()
+    cluster.store.start()
     cluster.wait_for_leader()
 
 
 def etcd_stopped(cluster: Cluster, _: random.Random) -> None:
-    cluster.etcd.pause()
+    cluster.store.pause()
     time.sleep(OUTAGE)
-    cluster.etcd.resume()
+    cluster.store.resume()
     cluster.wait_for_leader()
 
 

@@ -53,7 +53,7 @@ def test_cut(network_cluster: Cluster, table: dict[str, list[Verdict]], name: st
 
     def cut(cluster: Cluster, _: random.Random) -> None:
         leader, others = leader_and_others(cluster)
-        addresses = [other.host for other in others] * servers + [cluster.etcd.address] * etcd
+        addresses = [other.host for other in others] * servers + [cluster.store.address] * etcd
         assert cluster.network is not None
         cluster.network.cut(leader.name, *addresses, outgoing=outgoing, incoming=incoming)
         time.sleep(10 if FULL else 7)

@@ -14,10 +14,10 @@ import pytest
 from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.history.store import StoreHistory
 from dkronpy.model.execution import Execution, OutputChunk, State
-from dkronpy.store.etcd import EtcdStore
-from tests.support.etcd import shared_etcd
+from tests.support.etcd import Etcd
 from tests.support.memory_history import MemoryHistory
 from tests.support.memory_store import MemoryStore
+from tests.support.servers import shared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -48,7 +48,7 @@ HISTORIES: dict[str, Callable[[Path, int], History]] = {
     "sqlite": lambda folder, limit: SqliteHistory(folder / "history.db", output_limit=limit),
     "memory": lambda _, limit: MemoryHistory(output_limit=limit),
     "store": lambda _, limit: WithStore(MemoryStore(), limit),
-    "etcd": lambda _, limit: WithStore(EtcdStore([shared_etcd().address]), limit),
+    "etcd": lambda _, limit: WithStore(shared(Etcd).store(), limit),
 }
 """Each makes an empty history that keeps its last argument's bytes of output; the folder is new and empty."""
 

@@ -6,8 +6,6 @@ import asyncio
 import datetime
 import ipaddress
 import ssl
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,19 +35,14 @@ def test_what_is_no_machine(machine: str) -> None:
 def test_no_machines() -> None:
     with pytest.raises(ValueError, match="at least one"):
         EtcdStore([])
+    with pytest.raises(ValueError, match="add backend-username"):
+        EtcdStore(["a:1"], password="s3cret")
 
 
 async def test_nobody_there() -> None:
     first, second = (f"{HOST}:{free_port()}" for _ in range(2))
     with pytest.raises(Unavailable, match=rf"etcd can't be reached: {first}: .*; {second}: "):
         await EtcdStore([first, f"http://{second}/"]).open()
-
-
-def test_without_the_package() -> None:
-    code = "import sys; sys.modules['aetcd'] = None; import dkronpy.store.etcd"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode
-    assert done.stderr.splitlines()[-1].endswith("pip install 'dkronpy[etcd]'")
 
 
 def settings(etcd: Etcd, folder: Path, **access: Any) -> Settings:
