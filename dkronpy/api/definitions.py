@@ -8,7 +8,8 @@ import msgspec
 
 from dkronpy.model.job import Job
 from dkronpy.model.spec import SpecError, parse_spec, to_document, to_job
-from dkronpy.schedule import Schedule, ScheduleError, parse
+from dkronpy.schedule import Schedule, ScheduleError
+from dkronpy.scheduling.fires import compiled
 from dkronpy.scheduling.targeting import split_count
 
 MAX_JOB: Final = 128_000
@@ -23,9 +24,10 @@ def checked_job(data: object, *, now: int, old: Job | None = None) -> Job:
     """
     spec = parse_spec(data)
     errors: list[tuple[str, str]] = []
+    job = to_job(spec)
     schedule: Schedule | None = None
     try:
-        schedule = parse(spec.schedule or "@manually", spec.timezone, job=spec.name)
+        schedule = compiled(job)
     except ScheduleError as error:
         errors.append((error.field, str(error)))
     unchanged = old is not None and (old.schedule, old.timezone) == (spec.schedule, spec.timezone)
@@ -38,7 +40,6 @@ def checked_job(data: object, *, now: int, old: Job | None = None) -> Job:
             errors.append((f"tags.{tag}", str(error)))
     if errors:
         raise SpecError(errors)
-    job = to_job(spec)
     if len(msgspec.json.encode(job)) > MAX_JOB:
         raise SpecError([("", f"the job is too large: at most {MAX_JOB} bytes are allowed")])
     return job

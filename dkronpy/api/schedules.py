@@ -12,8 +12,9 @@ from dkronpy.api.context import Context
 from dkronpy.api.errors import invalid
 from dkronpy.api.requests import integer, json_object
 from dkronpy.model.job import Job
+from dkronpy.model.spec import parse_preview, schedule_job
 from dkronpy.model.times import rfc3339
-from dkronpy.schedule import Schedule, ScheduleError, describe_fire, parse
+from dkronpy.schedule import Schedule, ScheduleError, describe_fire
 from dkronpy.scheduling.fires import compiled, next_fire
 
 DEFAULT_COUNT: Final = 5
@@ -46,30 +47,27 @@ class ScheduleRoutes:
         count = integer(request, "count", DEFAULT_COUNT, least=1, most=MAX_COUNT)
         if job.parent_job:
             return answer(request, {"fires": []})
-        try:
-            schedule = compiled(job)
-        except ScheduleError as error:
-            raise invalid((error.field, str(error))) from None
-        return answer(request, {"fires": fires(job, schedule, self._now(), count)})
+        return answer(request, {"fires": fires(job, _compiled(job), self._now(), count)})
 
     async def preview(self, request: web.Request) -> web.Response:
         body = await json_object(request)
-        texts: dict[str, str] = {}
-        for field in ("schedule", "timezone", "name"):
-            value = body.get(field)
-            if value is not None and not isinstance(value, str):
-                raise invalid((field, "must be a string"))
-            texts[field] = value or ""
-        count = body.get("count")
+        count = body.pop("count", None)
         count = DEFAULT_COUNT if count is None else count
         if type(count) is not int or not 1 <= count <= MAX_COUNT:
             raise invalid(("count", f"must be a whole number from 1 to {MAX_COUNT}"))
-        try:
-            schedule = parse(texts["schedule"], texts["timezone"], job=texts["name"])
-        except ScheduleError as error:
-            raise invalid((error.field, str(error))) from None
-        job = Job(name=texts["name"], since=0, schedule=texts["schedule"], timezone=texts["timezone"])
-        return answer(request, {"fires": fires(job, schedule, self._now(), count)})
+        spec = parse_preview(body)
+        job = schedule_job(spec.name, spec)
+        if not job.schedule:
+            raise invalid(("schedule", "is missing: write one such as @every 10s or 0 30 2 * * *"))
+        return answer(request, {"fires": fires(job, _compiled(job), self._now(), count)})
+
+
+def _compiled(job: Job) -> Schedule:
+    """The job's schedule. Raises Problem 400."""
+    try:
+        return compiled(job)
+    except ScheduleError as error:
+        raise invalid((error.field, str(error))) from None
 
 
 def fires(job: Job, schedule: Schedule, after: int, count: int) -> list[FireShape]:

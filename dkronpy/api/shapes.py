@@ -58,6 +58,8 @@ class JobShape(msgspec.Struct, frozen=True, gc=False):
     ephemeral: bool
     starts_at: str | None
     expires_at: str | None
+    hash: str
+    hash_id: str
     retry: RetryShape
     catchup: CatchupShape
     created_at: str | None
@@ -94,6 +96,8 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         ephemeral=job.ephemeral,
         starts_at=time_or_null(job.starts_at),
         expires_at=time_or_null(job.expires_at),
+        hash=job.hash.value,
+        hash_id=job.hash_id,
         retry=_retry_shape(job.retry),
         catchup=_catchup_shape(job.catchup),
         created_at=time_or_null(job.created),

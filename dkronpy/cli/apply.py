@@ -13,6 +13,7 @@ from dkronpy.cli.fires import describe_fire
 from dkronpy.cli.output import Format, Listing, plain, state_style
 from dkronpy.cli.parser import add_command
 from dkronpy.client import Client, Conflict, Fire, Job, NotFound, Refused, Unavailable
+from dkronpy.model.spec import ScheduleSpec
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -30,6 +31,7 @@ written when any job is refused by the checks; a job that somebody else changes
 meanwhile is not overwritten."""
 _PREVIEW = 3
 """Fires shown of an old and of a new schedule."""
+_SCHEDULING = ("name", *ScheduleSpec.model_fields)
 _MISSING = object()
 
 
@@ -233,14 +235,14 @@ def _preview(client: Client, plans: Iterable[Plan]) -> None:
             continue
         for key, schedule in (("old", before), ("new", after)):
             if schedule is not None:
-                plan.fires[key] = client.preview(*schedule, name=plan.name, count=_PREVIEW)
+                plan.fires[key] = client.preview(schedule, count=_PREVIEW)
 
 
-def _schedule(document: Mapping[str, Any] | None) -> tuple[str, str] | None:
-    """A job's own schedule and zone; None where it fires only after its parent, or not at all."""
+def _schedule(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What says when a job fires; None where it fires only after its parent, or not at all."""
     if document is None or document["parent_job"] or document["disabled"]:
         return None
-    return document["schedule"], document["timezone"]
+    return {field: document[field] for field in _SCHEDULING if field in document}
 
 
 def _write(client: Client, plan: Plan) -> None:

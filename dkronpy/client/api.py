@@ -72,9 +72,9 @@ class Client:
     def next_fires(self, name: str, count: int) -> list[Fire]:
         return cast("list[Fire]", self._ask("GET", f"{_job(name)}/next", query={"count": str(count)})["fires"])
 
-    def preview(self, schedule: str, timezone: str = "", *, name: str = "", count: int = 5) -> list[Fire]:
-        """The next fires of a schedule that need not belong to a job; `name` is what hashed fields hash."""
-        body = {"schedule": schedule, "timezone": timezone, "name": name, "count": count}
+    def preview(self, definition: Mapping[str, Any], *, count: int = 5) -> list[Fire]:
+        """The next fires of a job that need not exist, by those of its fields that say when it fires."""
+        body = {**definition, "count": count}
         return cast("list[Fire]", self._ask("POST", "/v1/schedule/preview", body=body)["fires"])
 
     def explain(self, name: str, at: str | None = None) -> Explanation:

@@ -35,6 +35,8 @@ class Job(TypedDict):
     ephemeral: bool
     starts_at: str | None
     expires_at: str | None
+    hash: str
+    hash_id: str
     retry: dict[str, Any]
     catchup: dict[str, Any]
     created_at: str | None

@@ -43,6 +43,15 @@ class RetryTarget(StrEnum):
     """On any matching node; also when the node was lost (at least once)."""
 
 
+class Hash(StrEnum):
+    """How `H` in a schedule, and whatever else is drawn from a job's name, is drawn."""
+
+    INDEPENDENT = "independent"
+    """Each field by its own digest: all values are reached, whatever the other fields got."""
+    DSARI = "dsari"
+    """As dsari draws, and reads, a schedule: bit for bit, to the microsecond."""
+
+
 class Catchup(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How late a fire may still run. `window` in ns."""
 
@@ -72,6 +81,9 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     displayname: str = ""
     timezone: str = ""
     schedule: str = ""
+    hash: Hash = Hash.INDEPENDENT
+    hash_id: str = ""
+    """What is drawn from in place of the name, such as the name the job had elsewhere."""
     owner: str = ""
     owner_email: str = ""
     disabled: bool = False

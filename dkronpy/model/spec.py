@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
+import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from dkronpy.model.duration import format_duration, parse_duration
 from dkronpy.model.executors import check
-from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Job, JobState, JobStatus, Retry, RetryTarget
+from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Hash, Job, JobState, JobStatus, Retry, RetryTarget
 from dkronpy.model.times import parse_rfc3339, rfc3339
 
 MAX_NAME: Final = 64
@@ -103,13 +104,22 @@ class CatchupSpec(_Spec):
     policy: Annotated[CatchupPolicy, Field(strict=False)] = Catchup().policy
 
 
-class JobSpec(_Spec):
+class ScheduleSpec(_Spec):
+    """What of a job says when it fires."""
+
+    timezone: Text = ""
+    schedule: str = ""
+    hash: Annotated[Hash, Field(strict=False)] = Hash.INDEPENDENT
+    hash_id: Text = ""
+    starts_at: Time = None
+    expires_at: Time = None
+
+
+class JobSpec(ScheduleSpec):
     """A job as its user writes it."""
 
     name: Name
     displayname: Text = ""
-    timezone: Text = ""
-    schedule: str = ""
     owner: Text = ""
     owner_email: Text = ""
     disabled: bool = False
@@ -125,9 +135,13 @@ class JobSpec(_Spec):
     executor: Text = ""
     executor_config: Values = {}
     ephemeral: bool = False
-    starts_at: Time = None
-    expires_at: Time = None
     catchup: CatchupSpec = CatchupSpec()
+
+
+class PreviewSpec(ScheduleSpec):
+    """When a job would fire that need not exist."""
+
+    name: Text = ""
 
 
 class StateSpec(_Spec):
@@ -142,27 +156,43 @@ class StateSpec(_Spec):
 
 def parse_spec(data: object) -> JobSpec:
     """Check a decoded JSON object. Raises SpecError with everything that is wrong."""
-    try:
-        spec = JobSpec.model_validate(data)
-    except ValidationError as error:
-        raise SpecError(field_errors(error)) from None
-    errors: list[tuple[str, str]] = []
+    spec = _validated(JobSpec, data)
+    errors = _schedule_errors(spec)
     if not spec.schedule and not spec.parent_job:
         errors.append(("schedule", "is missing: write one such as @every 10s or 0 30 2 * * *, or name a parent_job"))
-    if spec.starts_at is not None and spec.expires_at is not None and spec.starts_at >= spec.expires_at:
-        errors.append(("expires_at", "must be later than starts_at"))
     errors.extend(check(spec.executor, spec.executor_config))
     if errors:
         raise SpecError(errors)
     return spec
 
 
-def parse_state(data: object) -> JobState:
-    """The counters in a backup's job. Raises SpecError."""
+def parse_preview(data: object) -> PreviewSpec:
+    """Check a decoded JSON object that says when a job would fire. Raises SpecError."""
+    spec = _validated(PreviewSpec, data)
+    if errors := _schedule_errors(spec):
+        raise SpecError(errors)
+    return spec
+
+
+def _schedule_errors(spec: ScheduleSpec) -> list[tuple[str, str]]:
+    if spec.starts_at is not None and spec.expires_at is not None and spec.starts_at >= spec.expires_at:
+        return [("expires_at", "must be later than starts_at")]
+    return []
+
+
+_S = TypeVar("_S", bound=_Spec)
+
+
+def _validated(model: type[_S], data: object) -> _S:
     try:
-        spec = StateSpec.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         raise SpecError(field_errors(error)) from None
+
+
+def parse_state(data: object) -> JobState:
+    """The counters in a backup's job. Raises SpecError."""
+    spec = _validated(StateSpec, data)
     return JobState(
         success_count=spec.success_count,
         error_count=spec.error_count,
@@ -172,15 +202,26 @@ def parse_state(data: object) -> JobState:
     )
 
 
+def schedule_job(name: str, spec: ScheduleSpec) -> Job:
+    """A definition that only says when it fires."""
+    return Job(
+        name=name,
+        since=0,
+        timezone=spec.timezone,
+        schedule=spec.schedule,
+        hash=spec.hash,
+        hash_id=spec.hash_id,
+        starts_at=spec.starts_at,
+        expires_at=spec.expires_at,
+    )
+
+
 def to_job(spec: JobSpec) -> Job:
     """The definition that a spec describes; `since` and `created` are set by whoever stores it."""
     retry, catchup = spec.retry, spec.catchup
-    return Job(
-        name=spec.name,
-        since=0,
+    return msgspec.structs.replace(
+        schedule_job(spec.name, spec),
         displayname=spec.displayname,
-        timezone=spec.timezone,
-        schedule=spec.schedule,
         owner=spec.owner,
         owner_email=spec.owner_email,
         disabled=spec.disabled,
@@ -194,8 +235,6 @@ def to_job(spec: JobSpec) -> Job:
         executor=spec.executor,
         executor_config=spec.executor_config,
         ephemeral=spec.ephemeral,
-        starts_at=spec.starts_at,
-        expires_at=spec.expires_at,
         catchup=Catchup(window=catchup.window, policy=catchup.policy),
     )
 
@@ -207,6 +246,8 @@ def to_document(job: Job) -> dict[str, Any]:
         "displayname": job.displayname,
         "timezone": job.timezone,
         "schedule": job.schedule,
+        "hash": job.hash.value,
+        "hash_id": job.hash_id,
         "owner": job.owner,
         "owner_email": job.owner_email,
         "disabled": job.disabled,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from dkronpy.schedule.zones import Zone
@@ -42,6 +45,27 @@ class Schedule(Protocol):
     def count(self, after: int, until: int) -> int:
         """The number of fires in (``after``, ``until``], found by arithmetic rather than one by one."""
         ...
+
+    def sources(self, fire: int) -> Sequence[Source]:
+        """The plain schedules that make the fire at ``fire``, which must be one; the first is the one to show."""
+        ...
+
+
+class Source(msgspec.Struct, frozen=True, gc=False):
+    """Where a fire comes from: ``schedule``, a schedule that is not made of others, has it at ``time`` (ns), before
+    any spread."""
+
+    schedule: Schedule
+    time: int
+    env: Mapping[str, str] = {}
+    """What its runs find in their environment."""
+
+
+class Atom(msgspec.Struct, frozen=True, gc=False):
+    """A schedule that is not made of others."""
+
+    def sources(self: Schedule, fire: int) -> Sequence[Source]:
+        return (Source(self, fire),)
 
 
 def upcoming(schedule: Schedule, after: int, count: int) -> list[int]:

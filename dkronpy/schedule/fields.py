@@ -22,7 +22,7 @@ class Field(msgspec.Struct, frozen=True, gc=False):
     low: int
     high: int
     column: int  # croniter's place for it
-    modulus: int  # ``~`` is the job's hash modulo this, counted from ``low``
+    modulus: int  # how many values, counted from ``low``, may be drawn for a job: no day that months lack
     names: str = ""  # of the values from ``low`` on
 
 
@@ -51,17 +51,6 @@ class Values(msgspec.Struct, frozen=True, gc=False):
     """Day of week only: also (weekday, its number in the month: 1 … 5 or LAST)."""
 
 
-def resolve(texts: list[str], job: str) -> list[str]:
-    """Put values for what depends on the job: ``~`` is the sum of its name's code points, fitted to the field.
-
-    ``texts`` are the six fields from seconds on. The sum is modulo 60, 60, 24, 28, 12 and 7, as Dkron does it.
-    """
-    total = sum(map(ord, job))
-    return [
-        text.replace("~", str(total % field.modulus + field.low)) for text, field in zip(texts, FIELDS, strict=True)
-    ]
-
-
 @functools.lru_cache(maxsize=4096)
 def expand(text: str, field: Field) -> Values:
     """The values of a field's text: a list of values, names, ranges and steps, ``*`` or ``?``, ``L``, ``5L``, ``1#2``.
@@ -75,9 +64,9 @@ def expand(text: str, field: Field) -> Values:
         if field is DAY and item == "L":
             last = True
         elif field is WEEKDAY and (match := _NTH.fullmatch(item) or _LAST_WEEKDAY.fullmatch(item)):
-            weekday, number = _value(field, match[1] or match[2]) % 7, LAST if "L" in item[:2] else int(item[-1])
+            weekday, number = value_of(field, match[1] or match[2]) % 7, LAST if "L" in item[:2] else int(item[-1])
             if number > 5 or "#0" in item:
-                raise _error(field, item, "a month has at most five of a weekday: write #1 … #5")
+                raise fault(field, item, "a month has at most five of a weekday: write #1 … #5")
             nth.append((weekday, number))
         else:
             for value in _croniter(field, _checked(field, item)):
@@ -92,18 +81,18 @@ def _checked(field: Field, item: str) -> str:
     """
     match = _ITEM.fullmatch(item)
     if match is None or (match[1] == "*" and match[2]):
-        raise _error(field, item, _hint(item))
+        raise fault(field, item, _hint(item))
     start, end, step = match.groups()
     size = 7 if field is WEEKDAY else field.high - field.low + 1
     if step and not 1 <= int(step) <= size:
-        raise _error(field, item, f"the step must be 1 … {size}")
+        raise fault(field, item, f"the step must be 1 … {size}")
     if end is None:
-        return item if start == "*" else item.replace(start, str(_value(field, start)), 1)
-    low, high = _value(field, start), _value(field, end)
+        return item if start == "*" else item.replace(start, str(value_of(field, start)), 1)
+    low, high = value_of(field, start), value_of(field, end)
     if field is WEEKDAY and end == "SUN" and low:
         high = 7  # FRI-SUN
     if low > high:
-        raise _error(field, item, f"the range runs backwards: write {end}-{start}, or two ranges with a comma")
+        raise fault(field, item, f"the range runs backwards: write {end}-{start}, or two ranges with a comma")
     # croniter takes a range from a value to itself for the whole field.
     return str(low) if low == high else f"{low}-{high}" + (f"/{step}" if step else "")
 
@@ -116,7 +105,7 @@ def _croniter(field: Field, item: str) -> list[int]:
     return list(range(field.low, field.high + 1)) if values == ["*"] else [int(value) for value in values]
 
 
-def _value(field: Field, text: str) -> int:
+def value_of(field: Field, text: str) -> int:
     """The number of a value or name.
 
     Raises: ScheduleError if it is not one of the field's.
@@ -125,17 +114,15 @@ def _value(field: Field, text: str) -> int:
     if text in names:
         return names.index(text) + field.low
     if not text.isdecimal():
-        raise _error(field, text, _hint(text))
+        raise fault(field, text, _hint(text))
     if not field.low <= int(text) <= field.high:
-        raise _error(field, text, "it is out of range")
+        raise fault(field, text, "it is out of range")
     return int(text)
 
 
 def _hint(item: str) -> str:
     if re.match(r"[HR](?![A-Z])", item):
-        return (
-            "hashed schedules (H, R) are not known yet: write a number, or ~ for one that is drawn from the job's name"
-        )
+        return "write H, H(10-20), H/5 or H(10-20)/5 for a value that is drawn from the job's name"
     if "W" in item and not re.search(r"[A-Z]{3}", item):
         return "W (nearest weekday) is not supported"
     if not item:
@@ -143,7 +130,8 @@ def _hint(item: str) -> str:
     return "it is not understood"
 
 
-def _error(field: Field, item: str, why: str) -> ScheduleError:
+def fault(field: Field, item: str, why: str) -> ScheduleError:
+    """The error of an item of a field's list."""
     allowed = f"{field.low}-{field.high}"
     if field.names:
         allowed += f" or {field.names[:3]}-{field.names[-3:]}"

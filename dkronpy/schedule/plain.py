@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from dkronpy.model.duration import SECOND
+from dkronpy.schedule.base import Atom
 from dkronpy.schedule.zones import LAST_SECOND, Zone
 
-_END: Final = LAST_SECOND * SECOND
+END: Final = LAST_SECOND * SECOND
+"""Beyond the last fire (ns)."""
 
 
-class Every(msgspec.Struct, frozen=True, gc=False):
+class Every(Atom, frozen=True, gc=False):
     """Fires at the multiples of ``interval`` ns since the epoch, so every server and every restart agrees on them."""
 
     interval: int
@@ -24,13 +24,13 @@ class Every(msgspec.Struct, frozen=True, gc=False):
 
     def next(self, after: int) -> int | None:
         fire = (after // self.interval + 1) * self.interval
-        return fire if fire < _END else None
+        return fire if fire < END else None
 
     def count(self, after: int, until: int) -> int:
-        return max(0, min(until, _END - 1) // self.interval - after // self.interval)
+        return max(0, min(until, END - 1) // self.interval - after // self.interval)
 
 
-class Once(msgspec.Struct, frozen=True, gc=False):
+class Once(Atom, frozen=True, gc=False):
     """Fires at one time, ``at``; with a ``grace`` it may still start that much later."""
 
     at: int
@@ -44,7 +44,7 @@ class Once(msgspec.Struct, frozen=True, gc=False):
         return int(after < self.at <= until)
 
 
-class Never(msgspec.Struct, frozen=True, gc=False):
+class Never(Atom, frozen=True, gc=False):
     """Fires only when somebody asks."""
 
     zone: Zone

@@ -8,7 +8,7 @@ import msgspec
 
 from dkronpy.model.duration import SECOND
 from dkronpy.schedule.base import Schedule
-from dkronpy.schedule.cron import Cron
+from dkronpy.schedule.wall import Wall
 
 
 class Shift(StrEnum):
@@ -34,12 +34,15 @@ class Fire(msgspec.Struct, frozen=True, gc=False):
 
 def describe_fire(schedule: Schedule, fire: int, previous: int | None = None) -> Fire:
     """Describe the fire at ``fire`` ns; ``previous`` is the fire before it, or where the preview starts."""
-    local = schedule.zone.at(fire)
-    changed = previous is not None and schedule.zone.at(previous).utcoffset() != local.utcoffset()
+    source = schedule.sources(fire)[0]
+    zone = source.schedule.zone
+    local = zone.at(fire)
+    changed = previous is not None and zone.at(previous).utcoffset() != local.utcoffset()
     shift = None
-    if isinstance(schedule, Cron) and not schedule.real_time:
-        if schedule.moved(fire // SECOND):
+    if isinstance(source.schedule, Wall) and not source.schedule.real_time:
+        named = zone.at(source.time)
+        if source.schedule.moved(source.time // SECOND):
             shift = Shift.AFTER_GAP
-        elif local.replace(fold=1).utcoffset() != local.utcoffset():
+        elif named.replace(fold=1).utcoffset() != named.utcoffset():
             shift = Shift.FIRST_OF_TWO
     return Fire(fire, local.isoformat(), changed, shift)

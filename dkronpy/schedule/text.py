@@ -8,11 +8,14 @@ import re
 from typing import Final
 
 from dkronpy.model.duration import SECOND, parse_duration
+from dkronpy.model.job import Hash
 from dkronpy.model.times import parse_rfc3339
 from dkronpy.schedule.base import Schedule, ScheduleError
+from dkronpy.schedule.combined import Shifted
 from dkronpy.schedule.cron import Cron
 from dkronpy.schedule.days import days
-from dkronpy.schedule.fields import DAY, FIELDS, MONTH, WEEKDAY, expand, resolve
+from dkronpy.schedule.fields import DAY, FIELDS, MONTH, WEEKDAY, expand
+from dkronpy.schedule.hashing import crc, resolve
 from dkronpy.schedule.plain import Every, Never, Once
 from dkronpy.schedule.zones import Zone, local_zone, zone
 
@@ -28,19 +31,35 @@ _CRON_NAMES: Final = {
     "@hourly": "0 * * * *",
     "@minutely": "* * * * *",
 }
-_NAMES: Final = (*_CRON_NAMES, "@every", "@at", "@after", "@manually")
+_HASHED_NAMES: Final = {
+    "@h-yearly": "H H H H *",
+    "@h-annually": "H H H H *",
+    "@h-monthly": "H H H * *",
+    "@h-weekly": "H H * * H",
+    "@h-daily": "H H * * *",
+    "@h-midnight": "H H(0-2) * * *",
+    "@h-hourly": "H * * * *",
+}
+"""In dsari the same names without their ``h-``."""
+_NAMES: Final = (*_CRON_NAMES, *_HASHED_NAMES, "@every", "@at", "@after", "@manually")
+_DRAWN: Final = re.compile(r"~|(?<![A-Za-z])[HhRr](?![A-Za-z])")
+"""What is drawn from the job's name."""
 _GRACE: Final = re.compile(
     r"P(?=[\dT])(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?"
 )
 
 
-def parse(text: str, timezone: str = "", *, job: str = "") -> Schedule:
+def parse(text: str, timezone: str = "", *, job: str = "", hash: Hash = Hash.INDEPENDENT) -> Schedule:
     """Read a schedule.
 
     Forms: five cron fields (minute, hour, day of month, month, day of week) or six with seconds first; ``@every 90s``;
     ``@at 2026-12-24T18:00:00+01:00``; ``@after 2026-12-24T18:00:00Z <PT2H`` (as ``@at``, but may start 2 h late);
-    ``@manually``; ``@yearly`` … ``@minutely``. ``TZ=Area/City`` or ``CRON_TZ=Area/City`` may stand before any of them
-    and wins over ``timezone``, an IANA name or "" for this host's zone. ``job`` is the name that ``~`` is drawn from.
+    ``@manually``; ``@yearly`` … ``@minutely``; ``@H-yearly`` … ``@H-hourly``, at a time drawn from the job's name.
+    ``TZ=Area/City`` or ``CRON_TZ=Area/City`` may stand before any of them and wins over ``timezone``, an IANA name or
+    "" for this host's zone. ``job`` is the name that ``H``, ``R`` and ``~`` are drawn from.
+
+    With ``Hash.DSARI`` it is read as dsari does: five fields get ``H`` for their second, six have seconds last, the
+    names ``@yearly`` … ``@hourly`` are hashed, and every fire is up to a second later, by the job's name.
 
     Raises: ScheduleError, and no other, whatever the text.
     """
@@ -54,18 +73,35 @@ def parse(text: str, timezone: str = "", *, job: str = "") -> Schedule:
         where = zone(words.pop(0)[prefix.end() :])
     if not words:
         raise ScheduleError(f"the schedule is empty: write cron fields such as '*/5 * * * *', or {', '.join(_NAMES)}")
+    if hash is Hash.DSARI:
+        return _dsari(words, where, job)
     if words[0].startswith("@"):
-        return _named(words[0].lower(), " ".join(words[1:]), where)
-    if len(words) not in (5, 6):
+        return _named(words[0].lower(), " ".join(words[1:]), where, job)
+    return _fields(["0", *words] if len(words) == 5 else words, where, job, hash, "first")
+
+
+def _dsari(words: list[str], where: Zone, job: str) -> Schedule:
+    """A schedule as dsari reads it."""
+    name = words[0].lower()
+    if (hashed := _HASHED_NAMES.get(name.replace("@", "@h-"))) and len(words) == 1:
+        words = hashed.split()
+    elif name.startswith("@"):
+        return _named(name, " ".join(words[1:]), where, job)
+    fields = ["H", *words] if len(words) == 5 else [*words[5:6], *words[:5], *words[6:]]
+    return Shifted(_fields(fields, where, job, Hash.DSARI, "last"), crc(job) * SECOND // 0xFFFF_FFFF)
+
+
+def _fields(texts: list[str], where: Zone, job: str, hash: Hash, seconds: str) -> Cron:
+    """A cron schedule; ``texts`` should be six fields with seconds first, ``seconds`` is where its writer puts them."""
+    if len(texts) != 6:
         raise ScheduleError(
-            f"the schedule has {len(words)} fields; 5 are allowed (minute, hour, day of month, month, day of week),"
-            " or 6 with seconds first"
+            f"the schedule has {len(texts)} fields; 5 are allowed (minute, hour, day of month, month, day of week),"
+            f" or 6 with seconds {seconds}"
         )
-    texts = ["0", *words] if len(words) == 5 else words
-    return _cron(tuple(resolve(texts, job) if "~" in text else texts), where)
+    return _cron(resolve(texts, job, hash) if _DRAWN.search(" ".join(texts)) else tuple(texts), where)
 
 
-def _named(name: str, rest: str, where: Zone) -> Schedule:
+def _named(name: str, rest: str, where: Zone, job: str) -> Schedule:
     """A schedule that starts with ``@``."""
     match name:
         case "@every":
@@ -83,6 +119,8 @@ def _named(name: str, rest: str, where: Zone) -> Schedule:
             return Never(where)
         case _ if name in _CRON_NAMES:
             return _cron(("0", *_CRON_NAMES[name].split()), where)
+        case _ if name in _HASHED_NAMES:
+            return _fields(["H", *_HASHED_NAMES[name].split()], where, job, Hash.INDEPENDENT, "first")
         case _:
             raise ScheduleError(_unknown(name))
 
@@ -102,7 +140,7 @@ def _cron(texts: tuple[str, ...], where: Zone) -> Cron:
         _, _, _, *named = texts
         shown = ", ".join(f"{field.name} {text!r}" for field, text in zip((DAY, MONTH, WEEKDAY), named, strict=True))
         raise ScheduleError(f"the schedule never fires: no year has a day with {shown}")
-    return Cron(second.mask, minute.mask, hour.mask, on, minute.star or hour.star, where)
+    return Cron(minute.star or hour.star, where, second.mask, minute.mask, hour.mask, on)
 
 
 def _interval(text: str) -> int:

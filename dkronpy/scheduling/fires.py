@@ -14,8 +14,8 @@ ON_TIME = SECOND
 
 
 def compiled(job: Job) -> Schedule:
-    """The job's schedule. Raises ScheduleError."""
-    return parse(job.schedule, job.timezone, job=job.name)
+    """The job's schedule; one that never fires for a job that names none. Raises ScheduleError."""
+    return parse(job.schedule or "@manually", job.timezone, job=job.hash_id or job.name, hash=job.hash)
 
 
 def next_fire(job: Job, schedule: Schedule, after: int) -> int | None:

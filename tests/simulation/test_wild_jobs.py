@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import State
-from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Job, Retry, RetryTarget
+from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Hash, Job, Retry, RetryTarget
 from tests.simulation.world import World
 
 NAMES = ["a", "b", "c", "a-b"]
@@ -30,6 +30,10 @@ SCHEDULES = st.one_of(
             "@yearly",
             "TZ=Australia/Lord_Howe 30 2 * * *",
             "~ ~ * * * *",
+            "H H(20-1) * * * *",
+            "H/2 * * * * *",
+            "R/7 * * * * *",
+            "@H-hourly",
             "",
         ]
     ),
@@ -41,6 +45,8 @@ JOBS = st.builds(
     since=st.just(0),
     timezone=st.sampled_from(["", "UTC", "Europe/Berlin", "Pacific/Apia", "Nowhere/Land"]),
     schedule=SCHEDULES,
+    hash=st.sampled_from(Hash),
+    hash_id=st.sampled_from(["", "another", "\ud800"]),
     disabled=st.booleans(),
     tags=st.sampled_from(
         [{}, {"node": "n1"}, {"node": "n1:1"}, {"node": "nobody"}, {"node": "n1:99999999"}, {"node": "n1:x"}]

@@ -105,7 +105,7 @@ async def test_our_own_client(node: ApiNode, api: TestClient) -> None:
                 "2026-11-18T11:06:50Z",
                 "2026-11-18T11:07:00Z",
             ]
-            assert client.preview("@every 1h", count=1)[0]["dst"] is None
+            assert client.preview({"schedule": "@every 1h"}, count=1)[0]["dst"] is None
             assert client.explain("a")["verdict"] == "will_run"
             (run,) = client.busy()
             assert [execution["id"] for execution in client.executions("a", page=1)] == [run["id"]]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from dkronpy.model.job import Hash
 from dkronpy.schedule import ScheduleError
-from dkronpy.schedule.fields import DAY, FIELDS, HOUR, LAST, MINUTE, MONTH, SECOND, WEEKDAY, expand, resolve
+from dkronpy.schedule.fields import DAY, FIELDS, HOUR, LAST, MINUTE, MONTH, SECOND, WEEKDAY, expand
+from dkronpy.schedule.hashing import resolve
 
 
 def values(text, field):
@@ -127,9 +129,9 @@ def test_star_is_how_the_text_starts(text, star):
         (WEEKDAY, "1#6", "day of week '1#6'", "#1 … #5"),
         (WEEKDAY, "1#0", "day of week '1#0'", "#1 … #5"),
         (DAY, "1#2", "day of month '1#2'", "not understood"),
-        (MINUTE, "H", "minute 'H'", "hashed schedules (H, R) are not known yet"),
-        (MINUTE, "H/15", "minute 'H/15'", "hashed schedules"),
-        (HOUR, "R(0-5)", "hour 'R(0-5)'", "hashed schedules"),
+        (MINUTE, "H", "minute 'H'", "write H, H(10-20)"),
+        (MINUTE, "H/15", "minute 'H/15'", "write H"),
+        (HOUR, "R(0-5)", "hour 'R(0-5)'", "write H"),
     ],
 )
 def test_refused(field, text, place, mend):
@@ -142,11 +144,11 @@ def test_refused(field, text, place, mend):
 def test_tilde_is_the_sum_of_the_names_code_points():
     total = sum(map(ord, "job1"))  # 364
     expected = [total % 60, total % 60, total % 24, total % 28 + 1, total % 12 + 1, total % 7]
-    assert resolve(["~"] * 6, "job1") == [str(value) for value in expected]
-    assert resolve(["~/5", "*", "0,~", "*", "*", "*"], "job1") == ["4/5", "*", "0,4", "*", "*", "*"]
+    assert resolve(["~"] * 6, "job1", Hash.INDEPENDENT) == tuple(map(str, expected))
+    assert resolve(["~/5", "*", "0,~", "*", "*", "*"], "job1", Hash.DSARI) == ("4/5", "*", "0,4", "*", "*", "*")
 
 
 @pytest.mark.parametrize("name", ["a", "job1", "z" * 64, "Ωmega"])
 def test_tilde_always_gives_an_allowed_value(name):
-    for field, text in zip(FIELDS, resolve(["~"] * 6, name), strict=True):
+    for field, text in zip(FIELDS, resolve(["~"] * 6, name, Hash.INDEPENDENT), strict=True):
         assert expand(text, field).mask
