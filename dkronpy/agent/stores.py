@@ -13,6 +13,7 @@ from dkronpy.store.sqlite import SqliteStore
 
 _SHARED: dict[Backend, tuple[str, str]] = {
     Backend.ETCD: ("dkronpy.store.etcd", "EtcdStore"),
+    Backend.REDIS: ("dkronpy.store.redis", "RedisStore"),
 }
 """Of each shared store the module, which needs the packages of an extra, and the class in it. All are made alike: of
 the machines, and of user, password and TLS files by name."""

@@ -1,9 +1,10 @@
-"""Recent changes of a store whose commits all pass through this process, and the watches that read them."""
+"""Recent changes of a store, and the watches of this process that read them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from copy import copy
 from typing import TYPE_CHECKING
 
 from dkronpy.store.contract import Compacted, Unavailable
@@ -11,7 +12,7 @@ from dkronpy.store.contract import Compacted, Unavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
-    from dkronpy.store.contract import Event
+    from dkronpy.store.contract import Event, StoreError
 
 RECENT_BYTES = 8 << 20
 """What is kept for watches that start or resume, by estimated memory."""
@@ -44,7 +45,16 @@ class Feed:
         self._events = 0
         self._bytes = 0
         self._readers: dict[_Reader, None] = {}  # not a set: watches wake in the order they began
-        self._closed = False
+        self._end: StoreError | None = None
+
+    @property
+    def newest(self) -> int:
+        """The revision up to which everything was published."""
+        return self._newest
+
+    def reaches(self, revision: int) -> bool:
+        """Whether everything after `revision` is still kept."""
+        return revision >= self._forgotten
 
     def publish(self, commits: Iterable[tuple[Event, ...]]) -> None:
         """Add commits, each with at least one event, in the order of their revisions."""
@@ -56,10 +66,21 @@ class Feed:
         self._forget()
         self._wake()
 
-    def close(self) -> None:
-        """End every watch after what was published."""
-        self._closed = True
+    def close(self, error: StoreError | None = None) -> None:
+        """End every watch after what was published, with `error`: by default that the store is closed."""
+        self._end = self._end or error or Unavailable("the store is closed")
         self._wake()
+
+    async def reach(self, revision: int) -> None:
+        """Wait until everything up to `revision` was published, or until the end."""
+        reader = _Reader(revision)
+        self._readers[reader] = None
+        try:
+            while self._newest < revision and self._end is None:
+                reader.wake.clear()
+                await reader.wake.wait()
+        finally:
+            del self._readers[reader]
 
     async def watch(self, prefix: str, revision: int) -> AsyncGenerator[Sequence[Event], None]:
         """As `Store.watch`."""
@@ -67,12 +88,12 @@ class Feed:
         self._readers[reader] = None
         try:
             while True:
-                if reader.position < self._forgotten:
+                if not self.reaches(reader.position):
                     raise Compacted(f"changes after revision {reader.position} are no longer kept")
                 if events := self._read(reader, prefix):
                     yield events
-                elif self._closed:
-                    raise Unavailable("the store is closed")
+                elif self._end is not None:
+                    raise copy(self._end)  # each is raised in its own task
                 else:
                     reader.wake.clear()
                     await reader.wake.wait()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dkronpy.store.sqlite import SqliteStore
 from tests.support.etcd import Etcd
 from tests.support.memory_store import MemoryData, MemoryStore
+from tests.support.redis import Redis
 from tests.support.servers import StoreServer, shared
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from dkronpy.store.contract import Store
 
-SERVERS: dict[str, type[StoreServer]] = {kind.backend: kind for kind in (Etcd,)}
+SERVERS: dict[str, type[StoreServer]] = {kind.backend: kind for kind in (Etcd, Redis)}
 """The servers of the shared stores by name."""
 
 

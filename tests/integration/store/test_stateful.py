@@ -138,7 +138,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(prefix=PREFIXES, back=st.integers(0, 10))
     def watch(self, prefix: str, back: int) -> None:
-        start = max(self.model.opened_at, self.model.newest - back)
+        revisions = [self.model.opened_at, *sorted({event.revision for event in self.model.history})]
+        start = revisions[max(0, len(revisions) - 1 - back)]
         expected = [event for event in self.model.history if event.revision > start and event.key.startswith(prefix)]
 
         async def read() -> list[Event]:

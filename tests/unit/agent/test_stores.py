@@ -9,7 +9,7 @@ from dkronpy.agent.stores import make_store
 from dkronpy.config import load
 from tests.support.stores import SERVERS
 
-PACKAGES = {"etcd": "aetcd"}
+PACKAGES = {"etcd": "aetcd", "redis": "redis"}
 """What a backend needs."""
 
 
