@@ -287,8 +287,12 @@ def script_call(script: str, arguments: Command) -> Command:
 
 async def information(wire: Wire, seconds: float) -> dict[str, str]:
     """What the server tells of itself."""
-    lines = (await wire.call("INFO", seconds=seconds)).decode(errors="replace").splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line)
+    return parsed((await wire.call("INFO", seconds=seconds)).decode(errors="replace"))
+
+
+def parsed(info: str) -> dict[str, str]:
+    """The answer to INFO by name."""
+    return dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
 
 
 def unusable(info: dict[str, str]) -> str | None:

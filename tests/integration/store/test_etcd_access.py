@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from dkronpy.agent.stores import make_store
 from dkronpy.config import Settings
 from dkronpy.store.contract import Put, Unavailable
 from dkronpy.store.etcd import EtcdStore
+from tests.support.certificates import make_certificates
 from tests.support.etcd import Etcd, encoded
 from tests.support.processes import HOST, free_port
 
@@ -143,26 +138,7 @@ class TestUsers:
 class TestTls:
     @pytest.fixture
     def files(self, tmp_path: Path) -> Path:
-        """A folder with an authority and what it signed: `ca.pem`, `server.pem`, `client.pem` and their keys."""
-        now = datetime.datetime.now(datetime.UTC)
-        authority = ec.generate_private_key(ec.SECP256R1())
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        for name in ("ca", "server", "client"):
-            key = authority if name == "ca" else ec.generate_private_key(ec.SECP256R1())
-            subject = issuer if name == "ca" else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-            names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))])
-            certificate = (
-                x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
-                .not_valid_before(now - datetime.timedelta(hours=1))
-                .not_valid_after(now + datetime.timedelta(hours=1))
-                .add_extension(x509.BasicConstraints(ca=name == "ca", path_length=None), critical=True)
-                .add_extension(names, critical=False)
-                .sign(authority, hashes.SHA256())
-            )
-            (tmp_path / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-            pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            (tmp_path / f"{name}.key").write_bytes(key.private_bytes(*pem))
-        return tmp_path
+        return make_certificates(tmp_path)
 
     @pytest.fixture
     def etcd(self, files: Path) -> Iterator[Etcd]:
