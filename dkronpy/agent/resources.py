@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -27,7 +26,7 @@ def private_directory(path: Path) -> None:
 
 def lock(data_dir: Path) -> IO[str]:
     """Hold the data directory for this process. Raises StartError if another agent has it."""
-    file = (data_dir / "lock").open("a+")
+    file = os.fdopen(os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -57,21 +56,3 @@ def check_port(host: str, port: int, what: str) -> None:
             raise StartError(
                 f"can't listen on {host}:{port} for {what}: {error.strerror}; choose another address"
             ) from error
-
-
-def reserve(host: str, port: int) -> Callable[[], None]:
-    """Hold the gossip port, TCP and UDP, so that nothing else takes it; returns what lets go of it."""
-    sockets = [socket.socket(_family(host), kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
-    try:
-        for held in sockets:
-            held.bind((host, port))
-    except OSError as error:
-        raise StartError(
-            f"can't bind {host}:{port} for gossip (bind-addr): {error.strerror}; choose another address"
-        ) from error
-
-    def release() -> None:
-        for held in sockets:
-            held.close()
-
-    return release

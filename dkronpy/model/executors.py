@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from dkronpy.model.duration import parse_duration
+from dkronpy.model.duration import SECOND, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -145,7 +145,7 @@ def _parse_shell(config: Mapping[str, str]) -> ShellConfig:
         payload=reader.read("payload", _base64, None),
         timeout=reader.read("timeout", parse_duration, 0),
         memory=reader.read("mem_limit", _memory, 0),
-        grace=reader.read("kill_grace", parse_duration, parse_duration("10s")),
+        grace=reader.read("kill_grace", parse_duration, 10 * SECOND),
     )
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -161,7 +161,7 @@ def _parse_http(config: Mapping[str, str]) -> HttpConfig:
         url=reader.read("url", _url, ""),
         headers=reader.read("headers", _headers, ()),
         body=reader.read("body", str, ""),
-        timeout=reader.read("timeout", _seconds_or_duration, parse_duration("30s")),
+        timeout=reader.read("timeout", _seconds_or_duration, 30 * SECOND),
         codes=reader.read("expectCode", _codes, ()),
         pattern=reader.read("expectBody", _pattern, None),
         debug=reader.read("debug", _boolean, False),

@@ -123,17 +123,17 @@ class JobSpec(ScheduleSpec):
     owner: Text = ""
     owner_email: Text = ""
     disabled: bool = False
-    tags: Texts = {}
-    metadata: Texts = {}
+    tags: Texts = Field(default_factory=dict)  # pydantic copies a default that is a dict, slowly
+    metadata: Texts = Field(default_factory=dict)
     retries: Annotated[int, Field(ge=0, le=MAX_RETRIES)] = 0
     retry: RetrySpec = RetrySpec()
     parent_job: Text = ""
-    processors: Annotated[dict[Key, Values], Field(max_length=MAX_ENTRIES)] = {}
+    processors: Annotated[dict[Key, Values], Field(max_length=MAX_ENTRIES)] = Field(default_factory=dict)
     concurrency: Annotated[
         Concurrency, Field(strict=False), BeforeValidator(lambda value: value if value != "" else Concurrency.ALLOW)
     ] = Concurrency.ALLOW
     executor: Text = ""
-    executor_config: Values = {}
+    executor_config: Values = Field(default_factory=dict)
     ephemeral: bool = False
     catchup: CatchupSpec = CatchupSpec()
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 MAX_PARTS = 60
 """Guards and operations of one commit together (Consul allows 64, etcd 128, DynamoDB 100)."""
@@ -48,8 +49,7 @@ class Compacted(StoreError):
     """The revision to watch from is no longer kept: list again, then watch from the list's revision."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A key's value and the revision of its last change."""
 
     key: str
@@ -57,8 +57,7 @@ class Entry:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, gc=False):
     """Part of a listing in key order, read at `revision`; `more` tells whether keys follow the last entry."""
 
     entries: tuple[Entry, ...]
@@ -66,8 +65,7 @@ class Page:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A change: the new value, or None when the key was deleted."""
 
     key: str
@@ -75,22 +73,19 @@ class Event:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(msgspec.Struct, frozen=True, gc=False):
     """The commit happens only if `key` has this revision; 0: only if it is absent."""
 
     key: str
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True, gc=False):
     key: str
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Deleting an absent key is no error and changes nothing."""
 
     key: str

@@ -70,7 +70,8 @@ class SqliteStore(Store):
             async with parts.listing:
                 parts.lister.close()
             parts.getter.close()
-            await asyncio.to_thread(parts.writer.stop)
+            parts.writer.finish()
+            await asyncio.to_thread(parts.writer.join)
         finally:
             parts.feed.close()
 
@@ -157,6 +158,7 @@ class _Writer(threading.Thread):
         self._revision = revision
         self._loop = loop
         self._feed = feed
+        self._accepted: list[_Commit] = []
         self._waiting: queue.SimpleQueue[_Commit | None] = queue.SimpleQueue()
         self._committing = False
         self._failing = False
@@ -164,13 +166,21 @@ class _Writer(threading.Thread):
     def submit(self, guards: Sequence[Guard], operations: Sequence[Operation]) -> asyncio.Future[int]:
         """Accept a commit; the future gets its revision or its StoreError."""
         future: asyncio.Future[int] = self._loop.create_future()
-        self._waiting.put(_Commit(guards, operations, future))
+        if not self._accepted:
+            self._loop.call_soon(self._hand_over)
+        self._accepted.append(_Commit(guards, operations, future))
         return future
 
-    def stop(self) -> None:
-        """Finish what was accepted, then end."""
+    def _hand_over(self) -> None:
+        """Give the thread all that one turn of the loop accepted, so that it does not begin with the first alone."""
+        for commit in self._accepted:
+            self._waiting.put(commit)
+        self._accepted.clear()
+
+    def finish(self) -> None:
+        """Let the thread end after what was accepted."""
+        self._hand_over()
         self._waiting.put(None)
-        self.join()
 
     def run(self) -> None:
         commit = self._waiting.get()

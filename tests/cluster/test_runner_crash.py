@@ -87,7 +87,7 @@ def test_jobs_go_on_while_runners_die(agent: Agent, witness: Witness) -> None:
         assert set(started) & {f"{name}/{e['id']}" for e in executions} == {
             s for s in started if s.startswith(f"{name}/")
         }
-        assert states["success"] >= KILLS // 2
+        assert executions[-1]["state"] == "success", "what starts after the last kill is not touched by it"
 
 
 def each_second_succeeded_once(agent: Agent, witness: Witness, names: list[str]) -> None:

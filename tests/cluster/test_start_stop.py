@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -31,6 +32,16 @@ def test_a_second_agent_on_the_same_data_is_refused(agent: Agent, make_agent: Ca
     assert agent.ended("still", agent.run("still"))["state"] == "success"
     agent.kill()
     agent.start()
+
+
+def test_only_its_owner_can_read_the_data(agent: Agent) -> None:
+    agent.job("note", "echo secret; echo more; sleep 60")
+    agent.run("note")
+    until(lambda: list(agent.spool.glob("out/*/*")), 10, "output is spooled")
+    found = {path: path.lstat().st_mode for path in (agent.data, *agent.data.rglob("*"))}
+    assert {stat.S_IMODE(mode) for mode in found.values() if stat.S_ISDIR(mode)} == {0o700}
+    readable = [path for path, mode in found.items() if stat.S_ISREG(mode) and mode & 0o077]
+    assert readable == []
 
 
 def test_a_port_in_use_is_named(agent: Agent, make_agent: Callable[..., Agent]) -> None:
@@ -71,7 +82,7 @@ def test_hup_reloads(make_agent: Callable[..., Agent], tmp_path: Path) -> None:
 
     configure("blue", "info", new, f"rpc-port: {free_port()}\nregion: elsewhere\n")
     agent.signal(signal.SIGHUP)
-    until(lambda: status(new) == 200, 2, "the new token is taken")
+    until(lambda: status(new) == 200, 10, "the new token is taken")
     assert status(old) == 401
     assert colour(new) == "blue"
     logged = agent.log.read_text()
@@ -81,7 +92,7 @@ def test_hup_reloads(make_agent: Callable[..., Agent], tmp_path: Path) -> None:
 
     config.write_text("log-level: loud\n")
     agent.signal(signal.SIGHUP)
-    until(lambda: "loud" in agent.log.read_text(), 2, "the bad configuration is refused")
+    until(lambda: "loud" in agent.log.read_text(), 10, "the bad configuration is refused")
     assert (status(new), colour(new)) == (200, "blue")
     assert agent.terminate() == 0
 
@@ -122,7 +133,7 @@ def test_a_second_term_ends_at_once(agent: Agent, witness: Witness) -> None:
         time.sleep(0.5)
         assert agent.alive
         agent.signal(signal.SIGTERM)
-        assert agent.wait(within=1) == 1
+        assert agent.wait(within=4) == 1  # before it would have given up the handover, with 0
     agent.start()
 
 
@@ -147,12 +158,14 @@ def test_a_store_that_cannot_be_written_holds_nothing_else_up(agent: Agent, witn
     assert sorted(witness.lines()) == sorted(execution["id"] for execution in executions)
 
 
-def test_the_runner_lives_until_its_runs_are_acknowledged(agent: Agent) -> None:
-    agent.job("short", "sleep 2; echo done")
+def test_the_runner_lives_until_its_runs_are_acknowledged(agent: Agent, tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped"
+    agent.job("short", f"until [ -e {stopped} ]; do sleep 0.1; done; echo done")
     group = agent.run("short")
     until(lambda: agent.runs(), 10, "the run is running")
     runner = agent.runner()
     assert agent.terminate() == 0
+    stopped.touch()
     until(lambda: not agent.runs(), 10, "the run is over")
     time.sleep(2.5)  # a runner with nothing to keep would have ended by now
     assert agent.runner() == runner

@@ -145,6 +145,17 @@ async def until(condition: Callable[[], object], within: float = 20) -> None:
             await asyncio.sleep(0.02)
 
 
+def fifo(agent: Agent) -> Path:
+    """A pipe by which a run waits for `release`."""
+    path = agent.spool / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+def release(agent: Agent) -> None:
+    (agent.spool / "fifo").write_text("go\n")
+
+
 @pytest.fixture
 def spool(tmp_path: Path) -> Path:
     return tmp_path / "spool"

@@ -13,7 +13,7 @@ import pytest
 
 from dkronpy.model.execution import State
 from dkronpy.model.run import Grown, RunSpec, Started
-from tests.integration.runner.conftest import Agent, alive, until
+from tests.integration.runner.conftest import Agent, alive, fifo, release, until
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -300,13 +300,3 @@ async def test_two_hundred_runs_at_once(agent: Agent):
         assert (ended.exit_code, ended.tail) == (number % 2, b"%d\n" % number)
     await agent.runner.ack([spec.key for spec in specs])
     assert not os.listdir(agent.spool / "out")
-
-
-def fifo(agent: Agent) -> Path:
-    path = agent.spool / "fifo"
-    os.mkfifo(path)
-    return path
-
-
-def release(agent: Agent) -> None:
-    (agent.spool / "fifo").write_text("go\n")
