@@ -12,6 +12,7 @@ from dkronpy.store.contract import Store
 from dkronpy.store.sqlite import SqliteStore
 
 _SHARED: dict[Backend, tuple[str, str]] = {
+    Backend.CONSUL: ("dkronpy.store.consul", "ConsulStore"),
     Backend.ETCD: ("dkronpy.store.etcd", "EtcdStore"),
     Backend.REDIS: ("dkronpy.store.redis", "RedisStore"),
 }

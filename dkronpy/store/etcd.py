@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aetcd import rpc
 
+from dkronpy.store.addresses import split_machine
 from dkronpy.store.contract import (
     Compacted,
     Conflict,
@@ -28,7 +29,7 @@ from dkronpy.store.contract import (
     Unavailable,
     check_size,
 )
-from dkronpy.store.etcd_machines import Failure, Login, Machines, calling, credentials, failure, split_machine, told
+from dkronpy.store.etcd_machines import PORT, Failure, Login, Machines, calling, credentials, failure, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -62,7 +63,7 @@ class EtcdStore(Store):
         patience: float = 10.0,
     ) -> None:
         """Raises ValueError for machines that are none."""
-        split = [split_machine(machine) for machine in machines]
+        split = [split_machine(machine, "etcd", PORT) for machine in machines]
         if not split:
             raise ValueError("no machine of etcd was given: give at least one as host:port")
         if password and not user:

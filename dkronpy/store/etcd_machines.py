@@ -243,17 +243,3 @@ class Machines:
         """Close `channel` once all its calls must have ended."""
         await asyncio.sleep(self._seconds)
         await self._close_channel(channel)
-
-
-def split_machine(machine: str) -> tuple[str, bool]:
-    """(`host:port`, whether it was given as https). Raises ValueError."""
-    scheme, separator, rest = machine.partition("://")
-    address = (rest if separator else scheme).rstrip("/")
-    if (separator and scheme not in ("http", "https")) or not address or "/" in address:
-        raise ValueError(f"not a machine of etcd: {machine!r}; give it as host:port, or https://host:port for TLS")
-    host, colon, port = address.rpartition(":")
-    if not colon or "]" in port:  # no port, or a bare IPv6 address in brackets
-        return f"{address}:{PORT}", scheme == "https"
-    if not host or not port.isdigit():
-        raise ValueError(f"not a machine of etcd: {machine!r}; give it as host:port, IPv6 addresses in brackets")
-    return address, scheme == "https"
