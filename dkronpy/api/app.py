@@ -17,6 +17,7 @@ from dkronpy.api.events import Events
 from dkronpy.api.executions import ExecutionRoutes
 from dkronpy.api.explain import ExplainRoutes
 from dkronpy.api.exposition import MetricsRoutes
+from dkronpy.api.imports import ImportRoutes
 from dkronpy.api.jobs import JobRoutes
 from dkronpy.api.keyring import KeyringRoutes
 from dkronpy.api.ledger import Ledger
@@ -46,6 +47,7 @@ def build(services: Services) -> web.Application:
     for resource in (
         JobRoutes(context),
         ExecutionRoutes(context),
+        ImportRoutes(context),
         OutputRoutes(context),
         ScheduleRoutes(context),
         ExplainRoutes(context),

@@ -11,7 +11,7 @@ from dkronpy.client.shapes import Chunk, Execution, Explanation, Fire, Job, KeyR
 from dkronpy.client.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
@@ -69,6 +69,10 @@ class Client:
         answer = self._ask("POST", f"{_job(name)}/run", body={"env": dict(env)} if env else None)
         return int(answer["run"]["group"])
 
+    def restore(self, jobs: Sequence[Mapping[str, Any]]) -> None:
+        """Store jobs with their counters, parents before their children whatever their order: all of them or none."""
+        self._ask("POST", "/v1/restore", body=jobs)
+
     def next_fires(self, name: str, count: int) -> list[Fire]:
         return cast("list[Fire]", self._ask("GET", f"{_job(name)}/next", query={"count": str(count)})["fires"])
 
@@ -102,6 +106,10 @@ class Client:
             yield from found[:left] if limit else found
             left -= len(found)
             cursor = headers.get("X-Next-Cursor") if found and (left > 0 or not limit) else None
+
+    def add_executions(self, job: str, executions: Sequence[Mapping[str, Any]]) -> int:
+        """Write finished executions from elsewhere into a job's history; returns how many."""
+        return int(self._ask("POST", f"{_job(job)}/executions", body=executions)["stored"])
 
     def execution(self, job: str, execution: str) -> Execution:
         return cast("Execution", self._ask("GET", _execution(job, execution)))

@@ -13,7 +13,7 @@ from dkronpy import __version__
 from dkronpy.client.errors import REFUSALS, FieldError, Refused, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from email.message import Message
 
 _CHUNK: Final = 64 * 1024
@@ -56,7 +56,7 @@ class Transport:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | None = None,
         headers: Mapping[str, str] | None = None,
         fine: int = 200,
     ) -> tuple[Any, Message, int]:

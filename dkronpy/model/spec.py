@@ -77,7 +77,9 @@ Time = Annotated[int | None, BeforeValidator(_time)]
 """RFC 3339 in, ns since the epoch out."""
 
 
-class _Spec(BaseModel):
+class Spec(BaseModel):
+    """Base of what users may write: strict, unknown keys ignored, null as if it were not there."""
+
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
     @model_validator(mode="before")
@@ -88,7 +90,7 @@ class _Spec(BaseModel):
         return data
 
 
-class RetrySpec(_Spec):
+class RetrySpec(Spec):
     """The wait before attempt n+1: `initial * factor**(n-1)`, at most `maximum`."""
 
     initial: Duration = Retry().initial
@@ -97,14 +99,14 @@ class RetrySpec(_Spec):
     on: Annotated[RetryTarget, Field(strict=False)] = Retry().on
 
 
-class CatchupSpec(_Spec):
+class CatchupSpec(Spec):
     """How late a fire may still run, and which of several late ones do."""
 
     window: Duration = Catchup().window
     policy: Annotated[CatchupPolicy, Field(strict=False)] = Catchup().policy
 
 
-class ScheduleSpec(_Spec):
+class ScheduleSpec(Spec):
     """What of a job says when it fires."""
 
     timezone: Text = ""
@@ -144,7 +146,7 @@ class PreviewSpec(ScheduleSpec):
     name: Text = ""
 
 
-class StateSpec(_Spec):
+class StateSpec(Spec):
     """The counters that a backup holds of a job. A missing or zero time means never."""
 
     success_count: Annotated[int, Field(ge=0, le=2**53)] = 0
@@ -156,7 +158,7 @@ class StateSpec(_Spec):
 
 def parse_spec(data: object) -> JobSpec:
     """Check a decoded JSON object. Raises SpecError with everything that is wrong."""
-    spec = _validated(JobSpec, data)
+    spec = validated(JobSpec, data)
     errors = _schedule_errors(spec)
     if not spec.schedule and not spec.parent_job:
         errors.append(("schedule", "is missing: write one such as @every 10s or 0 30 2 * * *, or name a parent_job"))
@@ -168,7 +170,7 @@ def parse_spec(data: object) -> JobSpec:
 
 def parse_preview(data: object) -> PreviewSpec:
     """Check a decoded JSON object that says when a job would fire. Raises SpecError."""
-    spec = _validated(PreviewSpec, data)
+    spec = validated(PreviewSpec, data)
     if errors := _schedule_errors(spec):
         raise SpecError(errors)
     return spec
@@ -180,10 +182,11 @@ def _schedule_errors(spec: ScheduleSpec) -> list[tuple[str, str]]:
     return []
 
 
-_S = TypeVar("_S", bound=_Spec)
+_S = TypeVar("_S", bound=Spec)
 
 
-def _validated(model: type[_S], data: object) -> _S:
+def validated(model: type[_S], data: object) -> _S:
+    """What a user has written, checked. Raises SpecError with everything that is wrong."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -192,7 +195,7 @@ def _validated(model: type[_S], data: object) -> _S:
 
 def parse_state(data: object) -> JobState:
     """The counters in a backup's job. Raises SpecError."""
-    spec = _validated(StateSpec, data)
+    spec = validated(StateSpec, data)
     return JobState(
         success_count=spec.success_count,
         error_count=spec.error_count,

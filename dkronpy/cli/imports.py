@@ -1,0 +1,156 @@
+"""`dkron import …`: takes over the jobs and executions of a Dkron."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dkronpy.cli.exits import CommandError, Exit
+from dkronpy.cli.output import Format, Listing, plain, state_style
+from dkronpy.cli.parser import add_command, add_group
+from dkronpy.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Iterator, Sequence
+
+    from dkronpy.cli.context import Context
+    from dkronpy.cli.parser import Subcommands
+    from dkronpy.importing.dump import Dump
+    from dkronpy.importing.plan import Plan
+
+_MORE: Final = """\
+Everything is read and checked before anything is written, and the source is
+only read. Each job is reported with what means another thing here, and with its
+next fires as Dkron has them and as they are here. A job that is there already
+and differs is kept, unless --replace is given; importing again is safe. The
+other Dkron goes on running its jobs: stop it, or `dkron pause` here first.
+docs/migration.md tells more."""
+
+
+def add_commands(commands: Subcommands) -> None:
+    group = add_group(commands, "import", "take over the jobs and executions of a Dkron")
+    boltdb = add_command(
+        group,
+        "boltdb",
+        import_boltdb,
+        "take over the database file of a Dkron 1.x",
+        more=f"{_MORE} The Dkron may be running.",
+        examples=["dkron import boltdb /var/lib/dkron/dkron.db --dry-run"],
+    )
+    boltdb.add_argument("file", metavar="FILE", type=Path)
+    _add_keyspace(boltdb)
+    server = add_command(
+        group,
+        "dkron",
+        import_dkron,
+        "take over a running Dkron, of any version, or its backup",
+        more=f"{_MORE}\n\nA backup is what GET /v1/jobs answers, as JSON in a file.",
+        examples=[
+            "dkron import dkron http://old:8080 --dry-run",
+            "dkron import dkron jobs.json --executions runs.json",
+        ],
+    )
+    server.add_argument("source", metavar="URL|FILE")
+    server.add_argument(
+        "--executions", metavar="FILE", type=Path, help='the executions to a file of jobs: {"job": [execution, …]}'
+    )
+    for command in (boltdb, server):
+        command.add_argument("--dry-run", action="store_true", help="only show what would be done")
+        command.add_argument("--replace", action="store_true", help="replace jobs that are there and differ")
+
+
+def _add_keyspace(command: ArgumentParser) -> None:
+    from dkronpy.importing.dump import KEYSPACE
+
+    command.add_argument("--keyspace", default=KEYSPACE, help="that of the Dkron (default: %(default)s)")
+
+
+def import_boltdb(context: Context, arguments: Namespace) -> Exit:
+    from dkronpy.importing.files import read_boltdb
+
+    return _import(context, arguments, lambda: read_boltdb(arguments.file, arguments.keyspace))
+
+
+def import_dkron(context: Context, arguments: Namespace) -> Exit:
+    from dkronpy.importing.files import read_json
+    from dkronpy.importing.server import read_server
+
+    source: str = arguments.source
+
+    def read() -> Dump:
+        if not source.startswith(("http://", "https://")):
+            return read_json(Path(source), arguments.executions)
+        with Progress("reading the executions of job") as progress:
+            return read_server(source, progress.told)
+
+    return _import(context, arguments, read)
+
+
+def _import(context: Context, arguments: Namespace, read: Callable[[], Dump]) -> Exit:
+    from dkronpy.importing.dump import DumpError
+    from dkronpy.importing.mapping import mapped
+    from dkronpy.importing.plan import carry_out, plans
+
+    now = time.time_ns()
+    try:
+        found = mapped(read(), now=now)
+    except DumpError as error:
+        raise CommandError(f"nothing was changed: {error}", Exit.USAGE) from error
+    except OSError as error:
+        raise CommandError(f"cannot read {error.filename}: {error.strerror}", Exit.USAGE) from error
+    made = plans(context.client, found, replace=arguments.replace, now=now)
+    if not arguments.dry_run:
+        with Progress("writing execution") as progress:
+            carry_out(context.client, made, progress.told)
+    _print(context, made)
+    return Exit.OK if all(plan.action.done and not plan.left_out for plan in made) else Exit.FAILED
+
+
+def _print(context: Context, made: Sequence[Plan]) -> None:
+    output = context.output
+    if output.form.structured:
+        output.data([_record(plan) for plan in made])
+    elif output.form is Format.TABULAR:
+        output.rows((_record(plan) for plan in made), Listing((), ("name", "action", "executions", "schedule")), "")
+    else:
+        for plan in made:
+            count = f"  {len(plan.executions)} executions" if plan.executions else ""
+            output.line(plain(f"{plan.action:9} {plan.job.name}{count}"), state_style(plan.action))
+            for text, style in _details(plan):
+                output.line(f"    {plain(text)}", style)
+    for plan in made:
+        for told in (plan.problem, *plan.left_out):
+            if told:
+                context.note(f"dkron: {plain(f'{plan.job.name}: {told}')}")
+
+
+def _record(plan: Plan) -> dict[str, Any]:
+    """As an object for JSON and YAML."""
+    job, fires = plan.job, plan.fires
+    return {
+        "name": job.name,
+        "action": plan.action.value,
+        "problem": plan.problem,
+        "executions": len(plan.executions),
+        "left_out": plan.left_out,
+        "changes": [{"kind": change.kind.value, "text": change.text} for change in job.changes],
+        "dkron_schedule": job.source.get("schedule") or "",
+        "schedule": job.document.get("schedule", ""),
+        "dkron_fires": [*fires.dkron] if fires else [],
+        "fires": [*fires.here] if fires else [],
+    }
+
+
+def _details(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Lines about a job, with their styles: what changes, and the next fires where there are any."""
+    yield from ((f"! {change.text}", "yellow") for change in plan.job.changes)
+    if plan.fires is None or not (plan.fires.dkron or plan.fires.here):
+        return
+    before, after = ([fire["local"] for fire in reading] for reading in (plan.fires.dkron, plan.fires.here))
+    if before == after:
+        yield f"next fires, in Dkron and here: {'  '.join(after)}", "dim"
+    else:
+        yield f"next fires, in Dkron: {'  '.join(before) or 'none'}", "red"
+        yield f"next fires, here:     {'  '.join(after) or 'none'}", "green"
