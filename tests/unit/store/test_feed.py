@@ -94,3 +94,16 @@ async def test_closing_ends_watches_after_what_was_published() -> None:
     assert len(await anext(watch)) == 1
     with pytest.raises(Unavailable):
         await anext(watch)
+
+
+async def test_the_end_has_a_reason() -> None:
+    """Each watch hears of it once it has read what there is."""
+    feed = Feed(0)
+    watches = [feed.watch("", 0) for _ in range(2)]
+    feed.publish([commit(1)])
+    feed.close(Compacted("lost"))
+    feed.close()
+    for watch in watches:
+        assert [event.revision for event in await anext(watch)] == [1]
+        with pytest.raises(Compacted, match="lost"):
+            await anext(watch)

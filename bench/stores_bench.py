@@ -1,7 +1,7 @@
-"""Commits per second of the store in etcd with 1 and 16 writers, beside the same transactions sent by the bare client,
-on the same etcd in the same run; what a watch adds; reads; executions per second of the history in that store.
+"""Commits per second of each shared store with 1 and 16 writers, beside the same transactions sent by the store's bare
+client, on the same server in the same run; what a watch adds; reads; executions per second of the history in it.
 
-Run: .venv/bin/python -m bench.etcd_bench [--dir DIR] [--seconds 2] [--rounds 3] [--value 300]
+Run: .venv/bin/python -m bench.stores_bench [--store NAME ...] [--dir DIR] [--seconds 2] [--rounds 3] [--value 300]
 """
 
 from __future__ import annotations
@@ -12,44 +12,26 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvloop
-from aetcd import rpc
 
+from bench.bare_clients import BARE, Write
 from bench.history_bench import START, execution, flushes
 from dkronpy.history.contract import Query, Retention
 from dkronpy.history.store import StoreHistory
 from dkronpy.model.execution import OutputChunk
-from dkronpy.store.contract import Guard, Put
-from dkronpy.store.etcd import EtcdStore
-from tests.support.etcd import Etcd
+from dkronpy.store.contract import Guard, Put, Store
+from tests.support.stores import SERVERS
 
 WRITERS: Final = (1, 16)
 KEYS: Final = 500  # of each writer, used in turn
-
-Write = Callable[[str, int, bytes], Awaitable[int]]
-"""Puts a value under a key that has a revision; returns the new revision."""
-
-
-def bare(kv: Any) -> Write:
-    """What the store does for one guard and one put, without the store."""
-
-    async def write(key: str, revision: int, value: bytes) -> int:
-        name = key.encode()
-        compare = rpc.Compare(result=rpc.Compare.EQUAL, target=rpc.Compare.MOD, key=name, mod_revision=revision)
-        put = rpc.RequestOp(request_put=rpc.PutRequest(key=name, value=value))
-        get = rpc.RequestOp(request_range=rpc.RangeRequest(key=name, keys_only=True))
-        answer = await kv.Txn(rpc.TxnRequest(compare=[compare], success=[put], failure=[get]), timeout=5, metadata=())
-        assert answer.succeeded
-        return answer.header.revision
-
-    return write
+HEAD: Final = ("store", "bare, 1 writer", "store, 1 writer", "ratio", "bare, 16", "store, 16", "ratio", "watch")
+"""Of the table: commits per second and their median; how long after a commit's answer its event comes."""
 
 
-def through(store: EtcdStore) -> Write:
+def through(store: Store) -> Write:
     """By the store."""
 
     async def write(key: str, revision: int, value: bytes) -> int:
@@ -83,24 +65,28 @@ def told(took: list[float]) -> str:
     return f"p50 {cuts[49] * 1e3:.2f}, p99 {cuts[98] * 1e3:.2f} ms"
 
 
-async def writes(store: EtcdStore, kv: Any, options: argparse.Namespace) -> None:
-    """Rounds of both by turns, for machines have moods; medians."""
+async def writes(name: str, store: Store, bare: Write, options: argparse.Namespace) -> list[str]:
+    """Rounds of both by turns, for machines have moods; medians, as a row of a table too."""
     value = b"x" * options.value
     names = itertools.count()
+    row = [name]
     for writers in WRITERS:
         rates: dict[str, list[float]] = {"store": [], "bare": []}
         times: dict[str, list[float]] = {"store": [], "bare": []}
         for _ in range(options.rounds):
-            for kind, write in (("bare", bare(kv)), ("store", through(store))):
+            for kind, write in (("bare", bare), ("store", through(store))):
                 reached, took = await rate(write, f"bench/{next(names)}", writers, options.seconds, value)
                 rates[kind].append(reached)
                 times[kind] += took
         for kind in ("bare", "store"):
             print(f"{writers:2} writers, {kind:5}: {statistics.median(rates[kind]):7,.0f}/s ({told(times[kind])})")
+            row.append(f"{statistics.median(rates[kind]):,.0f}/s, {statistics.median(times[kind]) * 1e3:.2f} ms")
+        row.append(f"{statistics.median(rates['store']) / statistics.median(rates['bare']):.2f}")
+    return row
 
 
-async def watches(store: EtcdStore, other: EtcdStore, count: int) -> None:
-    """From the start of a commit, and from its answer, to the event at another connection."""
+async def watches(store: Store, other: Store, count: int) -> str:
+    """From the start of a commit, and from its answer, to the event at another connection; the median of the latter."""
     heard: dict[int, float] = {}
     news = asyncio.Event()
 
@@ -126,9 +112,10 @@ async def watches(store: EtcdStore, other: EtcdStore, count: int) -> None:
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     print(f"watch: event after the commit's start {told(from_start)}; after its answer {told(from_answer)}")
+    return f"{statistics.median(from_answer) * 1e3:.2f} ms"
 
 
-async def reads(store: EtcdStore, seconds: float) -> None:
+async def reads(store: Store, seconds: float) -> None:
     """Gets one after another; a listing."""
     took: list[float] = []
     end = time.perf_counter() + seconds
@@ -141,7 +128,7 @@ async def reads(store: EtcdStore, seconds: float) -> None:
     print(f"list of {len(page.entries)}: {(time.perf_counter() - began) * 1e3:.1f} ms")
 
 
-async def recorded(store: EtcdStore, seconds: float, at_once: int) -> None:
+async def recorded(store: Store, seconds: float, at_once: int) -> None:
     """Executions per second, each with output, `at_once` a call, while old ones are pruned; then pages."""
     history = StoreHistory(store, f"bench-{at_once}")
     await history.open()
@@ -168,27 +155,42 @@ async def recorded(store: EtcdStore, seconds: float, at_once: int) -> None:
     await history.close()
 
 
-async def run(options: argparse.Namespace) -> None:
-    """All of it, on an etcd of its own."""
-    with tempfile.TemporaryDirectory(dir=options.dir, prefix="etcd-bench-") as name, Etcd(Path(name)) as etcd:
-        print(f"fdatasync of 4 kB: {flushes(Path(name), 1):,.0f}/s")
-        channel = rpc.insecure_channel(etcd.address)
-        store, other = EtcdStore([etcd.address], timeout=5), EtcdStore([etcd.address], timeout=5)
+async def measure(name: str, options: argparse.Namespace) -> list[str]:
+    """All of it for one store, on a server of its own; a row of the table."""
+    print(f"\n{name}")
+    with (
+        tempfile.TemporaryDirectory(dir=options.dir, prefix=f"{name}-bench-") as folder,
+        SERVERS[name](Path(folder)) as server,
+    ):
+        print(f"fdatasync of 4 kB: {flushes(Path(folder), 1):,.0f}/s")
+        store, other = server.store(timeout=5), server.store(timeout=5)
         await store.open()
         await other.open()
-        await writes(store, rpc.KVStub(channel), options)
-        await watches(store, other, 500)
+        async with BARE[name](server.address) as bare:
+            row = await writes(name, store, bare, options)
+        row.append(await watches(store, other, 500))
         await reads(store, options.seconds)
         for at_once in (1, 20, 200):
             await recorded(store, options.seconds * 2, at_once)
         await store.close()
         await other.close()
-        await channel.close()
+    return row
+
+
+async def run(options: argparse.Namespace) -> None:
+    """One store after the other, then the table."""
+    rows = [await measure(name, options) for name in options.store]
+    print(f"\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
 
 
 def main() -> None:
     """Read the options, run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--store", nargs="+", choices=list(BARE), default=list(BARE), metavar="NAME", help="which (default: all)"
+    )
     parser.add_argument(
         "--dir", type=Path, default=Path.cwd(), help="folder on the disk to measure (default: this one)"
     )
