@@ -103,7 +103,7 @@ class Jobs:
             old = None if held is None else held.value
             now = self._now()
             job = make(old)
-            since = now if old is None else max(now, old.since + 1)
+            since = max(now, 1 + (await self._deleted(name) if old is None else old.since))
             job = msgspec.structs.replace(job, since=since, created=now if old is None else old.created)
             guards = [Guard(keys.job(name), 0 if held is None else held.revision), *self._ancestors(job)]
             operations: list[Operation] = []
@@ -144,8 +144,12 @@ class Jobs:
                     "dependent_jobs", f"job {name!r} is the parent of {', '.join(sorted(children))}: delete those first"
                 )
             since = max(self._now(), held.value.since + 1)
+            guards = [Guard(self._keys.job(name), held.revision)]
             operations = [Delete(self._keys.job(name)), Put(self._keys.edit(name, since), encode(Edit(since, by)))]
-            if await self._commit([Guard(self._keys.job(name), held.revision)], operations) is not None:
+            if name not in self._mirror.states:  # or a leader to come would not know that it owes anything
+                guards.append(Guard(self._keys.state(name), 0))
+                operations.append(Put(self._keys.state(name), encode(JobState())))
+            if await self._commit(guards, operations) is not None:
                 return held
 
     async def trigger(self, name: str, *, by: str, env: dict[str, str]) -> int:
@@ -219,6 +223,11 @@ class Jobs:
             if not page.more:
                 return found
             after = page.entries[-1].key
+
+    async def _deleted(self, name: str) -> int:
+        """The time of the newest edit of a job that is not there: its deletion, perhaps by a clock that is ahead."""
+        edits = await self.edits(name)
+        return edits[-1].since if edits else 0
 
     async def _put(self, key: str, value: bytes) -> None:
         await self._mirror.reached(await self._store.commit([], [Put(key, value)]))

@@ -24,7 +24,7 @@ async def unadopted(mirror: Mirror, jobs: Jobs) -> dict[str, Sequence[Edit]]:
             adopted = 0 if state is None else state.value.adopted
             if adopted == job.since or (name in found and found[name][-1].since >= job.since):
                 continue
-            if not adopted and job.since == job.created:
+            if state is None and job.since == job.created:
                 found[name] = (Edit(job.since, job=job),)
             else:
                 missing.append(name)

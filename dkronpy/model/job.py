@@ -115,6 +115,14 @@ class JobStatus(StrEnum):
     """Some nodes succeeded."""
 
 
+class Adoption(msgspec.Struct, frozen=True, gc=False):
+    """An adoption of the revisions up to `since`; the fires up to `decided` (ns) that it owes are decided. Later
+    revisions wait for its end."""
+
+    since: int
+    decided: int
+
+
 class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What runs have made of a job. Written only by the leader, but for counters given with a restore.
 
@@ -124,7 +132,11 @@ class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     adopted: int = 0
     decided: int = 0
-    """Fires up to here (ns) are decided even where a sweep or an edit not yet adopted would owe them."""
+    """Fires up to here (ns) are decided even where a sweep would owe them."""
+    adopting: Adoption | None = None
+    """The adoption that is decided in part."""
+    settled: tuple[int, ...] = ()
+    """Fires after `adopted` that the revisions before it had, and that were decided before it was seen."""
     success_count: int = 0
     error_count: int = 0
     last_success: int | None = None

@@ -49,11 +49,14 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Debt(msgspec.Struct):
-    """A job's owed past. `pending` are the edits not yet adopted, `adopted` the definition in force before them."""
+    """A job's owed past. `pending` are the edits noted and not yet adopted, `adopted` the definition in force before
+    them."""
 
     adopted: Job | None
     pending: list[Edit]
 
+
+_NEW = JobState()
 
 BACKLOG = 30 * SECOND
 """A backlog older than this, found when the lead is taken, is swept job by job beside the new fires."""
@@ -80,6 +83,9 @@ class Board:
         self.children: dict[str, set[str]] = {}
         self.timeline = Timeline()
         self.debts: dict[str, Debt] = {}
+        self.coming: dict[str, deque[Edit]] = {}
+        """Edits not noted yet, by job: they hold from a time that has not come where the clock of the server that
+        wrote them is ahead."""
         self.groups: dict[tuple[str, int], Group] = {}
         self.in_flight: dict[str, set[int]] = {}
         """Groups not complete, by job."""
@@ -113,14 +119,15 @@ class Board:
         for name, job in snapshot.jobs.items():
             if name not in snapshot.edits:
                 self.adopt(job)
+        for name, edits in snapshot.edits.items():
+            old = next((edit.job for edit in edits if edit.since == self._state(name).adopted), None)
+            if old is not None:
+                self.adopt(old)
         self._sweep(now - BACKLOG)
         for name, edits in snapshot.edits.items():
-            adopted = snapshot.states.get(name, JobState()).adopted
-            old = next((edit.job for edit in edits if edit.since == adopted), None)
-            if old is not None:
-                self.jobs[name] = old
-                self._link(None, old)
-            self.debts[name] = Debt(old, [edit for edit in edits if edit.since > adopted])
+            for edit in edits:
+                self.edited(name, edit)
+        self.note(now)
         for name, state in snapshot.states.items():
             if state.purge:
                 self.doomed[name] = state.purge
@@ -157,7 +164,7 @@ class Board:
         self._link(self.jobs.get(job.name), job)
         self.jobs[job.name] = job
         schedule = self.schedule(job)
-        if schedule is None or (job.ephemeral and self.states.get(job.name, JobState()).spent):
+        if schedule is None or (job.ephemeral and self._state(job.name).spent):
             self.timeline.remove(job.name)
             return
         self.timeline.put(job, schedule, max(self.cursor.after(job.name), job.since))
@@ -179,42 +186,48 @@ class Board:
             log.error("schedule of a stored job can't be read: %s", error, extra={"job": job.name})
             return None
 
+    def adoption(self, name: str) -> list[Edit]:
+        """The edits to adopt next: all that are noted, or those of an adoption that has begun."""
+        pending, begun = self.debts[name].pending, self._state(name).adopting
+        return pending if begun is None else [edit for edit in pending if edit.since <= begun.since]
+
     def spans(self, name: str) -> list[Span]:
         """What the job owes from the past, by definition, oldest first; spans without a fire are left out."""
-        debt = self.debts[name]
-        decided = self.states.get(name, JobState()).decided
-        ranges = owed_ranges(name, self.cursor, decided, debt.pending)
-        parts = [*self._in_grace(debt, decided), *cut(ranges, definitions(debt.adopted, debt.pending))]
+        adopted, edits, state = self.debts[name].adopted, self.adoption(name), self._state(name)
+        ranges = owed_ranges(name, self.cursor, state, edits)
+        parts = [*self._in_grace(name, edits), *cut(ranges, definitions(adopted, edits))]
+        settled = self.settled(name)
         found: list[Span] = []
         for job, after, until in parts:
             schedule = self.schedule(job)
             fire = None if schedule is None else next_fire(job, schedule, after)
             if schedule is not None and fire is not None and fire <= until:
-                settled = None if job is debt.adopted else self._settled(debt)
-                found.append(Span(job, schedule, after, until, settled))
+                found.append(Span(job, schedule, after, until, None if job is adopted else settled))
         return found
 
-    def _in_grace(self, debt: Debt, decided: int) -> list[tuple[Job, int, int]]:
+    def _in_grace(self, name: str, edits: Sequence[Edit]) -> list[tuple[Job, int, int]]:
         """A new job whose schedule may start late (`@after`) also owes a fire before it was written, within that
         grace."""
-        first = debt.pending[0] if debt.pending and debt.adopted is None else None
+        first = edits[0] if edits and self.debts[name].adopted is None else None
         if first is None or first.job is None:
             return []
-        schedule = self.schedule(first.job)
+        schedule, begun = self.schedule(first.job), self._state(name).adopting
         if schedule is None or schedule.grace is None:
             return []
-        return [(first.job, max(decided, first.since - schedule.grace - 1), first.since)]
+        return [(first.job, max(0 if begun is None else begun.decided, first.since - schedule.grace - 1), first.since)]
 
-    def _settled(self, debt: Debt) -> Settled | None:
-        """What the adopted definition has decided after the first edit: it was scheduled by up to the cursor, but for
-        what a sweep that began before still owes."""
-        old = debt.adopted
-        if old is None or not debt.pending:
+    def settled(self, name: str) -> Settled | None:
+        """What is decided after the first edit that is being adopted: the adopted definition was scheduled by up to
+        the cursor, but for what a sweep that began before still owes. None where nothing is."""
+        old, edits, state = self.debts[name].adopted, self.adoption(name), self._state(name)
+        if not edits:
             return None
-        decided = self.states.get(old.name, JobState()).decided
-        owed = tuple((max(sweep.start, decided), sweep.to) for sweep in self.cursor.sweeps)
-        schedule, since, until = self.schedule(old), debt.pending[0].since, self.cursor.after(old.name)
-        return None if schedule is None or until <= since else Settled(old, schedule, since, until, owed)
+        since, until = edits[0].since, self.cursor.after(name)
+        schedule = None if old is None or until <= since else self.schedule(old)
+        if schedule is None and not state.settled:
+            return None
+        owed = tuple((max(sweep.start, state.decided), sweep.to) for sweep in self.cursor.sweeps)
+        return Settled(old, schedule, since, until, owed, frozenset(state.settled))
 
     def _link(self, old: Job | None, new: Job | None) -> None:
         if old is not None and old.parent_job:
@@ -268,15 +281,32 @@ class Board:
 
     def edited(self, name: str, edit: Edit) -> None:
         """A definition changed. Edits of a job come in order; those already known are ignored."""
-        debt = self.debts.get(name)
-        newest = debt.pending[-1].since if debt and debt.pending else self.states.get(name, JobState()).adopted
-        if edit.since <= newest:
-            return
-        if debt is None:
-            self.debts[name] = debt = Debt(self.jobs.get(name), [])
-        debt.pending.append(edit)
-        # Until the edit is adopted the old definition owes only what the adoption will settle.
-        self.timeline.remove(name)
+        debt, coming = self.debts.get(name), self.coming.get(name)
+        known = coming or (debt and debt.pending)
+        if edit.since > (known[-1].since if known else self._state(name).adopted):
+            self.coming.setdefault(name, deque()).append(edit)
+
+    def note(self, now: int) -> None:
+        """Note the edits whose time has come, or that an earlier leader has begun to adopt."""
+        for name, edits in list(self.coming.items()):
+            begun = self._state(name).adopting
+            until = now if begun is None else max(now, begun.since)
+            while edits and edits[0].since <= until:
+                debt = self.debts.setdefault(name, Debt(self.jobs.get(name), []))
+                debt.pending.append(edits.popleft())
+                # Until the edit is adopted the old definition owes only what the adoption will settle.
+                self.timeline.remove(name)
+            if not edits:
+                del self.coming[name]
+
+    def awaits(self, name: str, at: int) -> bool:
+        """Whether a request of a time waits for the definition that holds then."""
+        return name in self.debts or any(
+            edit.since <= at or name not in self.jobs for edit in self.coming.get(name, ())
+        )
+
+    def _state(self, name: str) -> JobState:
+        return self.states.get(name, _NEW)
 
     def state_given(self, name: str, state: JobState) -> None:
         """Counters came with a new job (restore). What the leader itself has written is not taken back from the
@@ -346,7 +376,7 @@ class Board:
 
     def spent(self) -> list[str]:
         """Ephemeral jobs that have succeeded and are still there."""
-        return [name for name, job in self.jobs.items() if job.ephemeral and self.states.get(name, JobState()).spent]
+        return [name for name, job in self.jobs.items() if job.ephemeral and self._state(name).spent]
 
     @property
     def adopting(self) -> bool:
@@ -360,7 +390,7 @@ class Board:
             self.ended,
             self.lost,
             self.archived,
-            self.triggers_new,
+            self.triggers_new and not self.coming,  # those that wait for an edit have to
             self.kills_new,
             self.debts,
             self.cleared,
@@ -368,7 +398,7 @@ class Board:
         )
         if any(inputs) or self.reorder or self.cursor.sweeps:
             return now
-        times: list[int] = []
+        times = [edits[0].since for edits in self.coming.values()]
         if self.started:
             times.append(min(report.at for report in self.started.values()) + STARTED_DELAY)
         if self.retries:

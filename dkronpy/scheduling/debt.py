@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dkronpy.model.execution import Reason
-from dkronpy.model.job import Edit, Job
+from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.records import Cursor, Pause
 from dkronpy.schedule import Schedule
 from dkronpy.scheduling.fires import count_fires, lateness, next_fire
@@ -21,21 +21,41 @@ SINGLE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Fires of an older definition in (after, until] were decided before a newer one was seen: a fire of the newer
-    definition at the same time is the same fire."""
+    """What was decided before an edit was seen: the fires that `schedule`, of the adopted definition `job`, has in
+    (after, until], and `earlier` ones of the definitions before that. A fire of a newer definition at the same time is
+    the same fire."""
 
-    job: Job
-    schedule: Schedule
+    job: Job | None
+    schedule: Schedule | None
     after: int
     until: int
     owed: tuple[tuple[int, int], ...]
     """Ranges (after, until] within, that a sweep has not decided yet."""
+    earlier: frozenset[int]
 
     def has(self, fire: int) -> bool:
-        """Whether the older definition had a fire at this time that is decided."""
-        if not self.after < fire <= self.until or any(after < fire <= until for after, until in self.owed):
-            return False
-        return next_fire(self.job, self.schedule, fire - 1) == fire
+        """Whether a fire at this time is decided."""
+        return fire in self.earlier or self._next(fire - 1) == fire
+
+    def since(self, time: int) -> tuple[int, ...]:
+        """The fires decided after a time, oldest first."""
+        found = {fire for fire in self.earlier if fire > time}
+        fire = self._next(time)
+        while fire is not None:
+            found.add(fire)
+            fire = self._next(fire)
+        return tuple(sorted(found))
+
+    def _next(self, after: int) -> int | None:
+        """The first fire after a time that the adopted definition had and that is decided."""
+        if self.job is None or self.schedule is None:
+            return None
+        fire = next_fire(self.job, self.schedule, max(after, self.after))
+        while fire is not None and fire <= self.until:
+            if not any(low < fire <= high for low, high in self.owed):
+                return fire
+            fire = next_fire(self.job, self.schedule, fire)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +86,20 @@ def definitions(adopted: Job | None, edits: Sequence[Edit]) -> list[tuple[int, J
     return [(since, adopted), *((edit.since, edit.job) for edit in edits)]
 
 
-def owed_ranges(name: str, cursor: Cursor, decided: int, unadopted: Sequence[Edit]) -> list[tuple[int, int]]:
+def owed_ranges(name: str, cursor: Cursor, state: JobState, unadopted: Sequence[Edit]) -> list[tuple[int, int]]:
     """The time ranges (after, until] whose fires the job still owes behind the cursor or up to its newest edit."""
-    ranges = [(sweep.start if name <= sweep.job else sweep.start - 1, sweep.to) for sweep in cursor.sweeps]
+    sweeps = ((sweep.start if name <= sweep.job else sweep.start - 1, sweep.to) for sweep in cursor.sweeps)
+    ranges = [(max(start, state.decided), to) for start, to in sweeps]
     if unadopted:
         behind = cursor.after(name)
         ranges.append((min(unadopted[0].since, behind), max(unadopted[-1].since, behind)))
     merged: list[tuple[int, int]] = []
+    floor = 0 if state.adopting is None else state.adopting.decided
     for after, until in sorted(ranges):
-        floor = max(after, decided, merged[-1][1] if merged else 0)
+        floor = max(floor, after)
         if floor < until:
             merged.append((floor, until))
+            floor = until
     return merged
 
 

@@ -109,6 +109,19 @@ def counted(state: JobState, execution: Execution) -> JobState:
     )
 
 
+def uncounted(state: JobState) -> JobState:
+    """The job's state with its counters at zero."""
+    return msgspec.structs.replace(
+        state,
+        success_count=0,
+        error_count=0,
+        last_success=None,
+        last_error=None,
+        status=JobStatus.UNTRIGGERED,
+        status_group=0,
+    )
+
+
 def retry(
     job: Job, failed: Execution, members: Sequence[Member], reachable: Collection[str], now: int, epoch: int
 ) -> Execution | None:

@@ -13,26 +13,30 @@ from itertools import islice
 
 import msgspec
 
+from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Execution, Reason, State, Trigger
-from dkronpy.model.job import Job, JobState, JobStatus
+from dkronpy.model.job import Adoption, Job, JobState, JobStatus
 from dkronpy.model.records import TriggerRecord
-from dkronpy.scheduling.board import STARTED_DELAY, Board
+from dkronpy.scheduling.board import STARTED_DELAY, Board, Debt
 from dkronpy.scheduling.debt import Due, decide
 from dkronpy.scheduling.fires import lateness
-from dkronpy.scheduling.groups import Group, counted, finished, lost, retry
+from dkronpy.scheduling.groups import Group, counted, finished, lost, retry, uncounted
 from dkronpy.scheduling.starting import order, start
 from dkronpy.scheduling.step import MAX_CHANGES, Step
 
 RESERVED = 16
 """Changes of a step that only due fires may use."""
+LATEST = 60 * SECOND
+"""ns after which no edit of before is still to be seen."""
 
 
 def plan(board: Board, now: int) -> Step | None:
     """The next step at `now` (ns); None when there is nothing to do. Changes the board."""
     step = Step()
     limit = MAX_CHANGES - RESERVED
+    board.note(now)
     _reports(board, step, now, limit)
-    _leaving(board, step, limit)
+    _leaving(board, step, now, limit)
     _debts(board, step, now, limit)
     _requests(board, step, now, limit)
     _retries(board, step, now, limit)
@@ -125,7 +129,7 @@ def _complete(board: Board, step: Step, group: Group, job: Job | None, now: int)
     _set_state(board, step, job.name, state)
 
 
-def _leaving(board: Board, step: Step, limit: int) -> None:
+def _leaving(board: Board, step: Step, now: int, limit: int) -> None:
     while board.archived and step.room(1, limit):
         name, number = board.archived.popleft()
         group = board.groups.get((name, number))
@@ -134,6 +138,9 @@ def _leaving(board: Board, step: Step, limit: int) -> None:
         board.drop_group(name, number)
         step.groups[name, number] = None
     for name, until in list(board.doomed.items()):
+        settled = board.states[name].settled if name in board.states else ()
+        if settled and settled[-1] + LATEST > now:
+            continue  # a new job of this name may have been written before these fires
         if all(number > until for number in board.by_job.get(name, ())):
             step.purge.append((name, until))
             del board.doomed[name]
@@ -161,7 +168,12 @@ def _debts(board: Board, step: Step, now: int, limit: int) -> None:
             found, position = decide(spans[0], now, board.pause, min(room, 20))
             for due in found:
                 _decide_due(board, step, due, now)
-            _set_state(board, step, name, msgspec.structs.replace(state, decided=position))
+            edits = board.adoption(name)
+            if edits:
+                state = msgspec.structs.replace(state, adopting=Adoption(edits[-1].since, position))
+            else:
+                state = msgspec.structs.replace(state, decided=position)
+            _set_state(board, step, name, state)
         if not step.room(3, limit):
             return
     if board.cursor.sweeps and not board.debts:
@@ -169,16 +181,24 @@ def _debts(board: Board, step: Step, now: int, limit: int) -> None:
 
 
 def _settle(board: Board, step: Step, name: str, state: JobState) -> None:
-    """All that the job owed is decided: its newest definition is adopted."""
-    debt = board.debts.pop(name)
-    if not debt.pending:
+    """All that the job owed is decided: its newest definition is adopted, of those looked at."""
+    debt, edits = board.debts[name], board.adoption(name)
+    if not edits:
+        del board.debts[name]
         return
-    since = debt.pending[-1].since
-    gone = [edit.since for edit in debt.pending if edit.job is None]
-    newest = debt.pending[-1].job
+    since, newest = edits[-1].since, edits[-1].job
+    settled = board.settled(name)
+    gone = [edit.since for edit in edits if edit.job is None]
     if gone:
         state = JobState(purge=gone[-1])
         board.doomed[name] = gone[-1]
+    state = msgspec.structs.replace(
+        state,
+        adopted=since,
+        adopting=None,
+        decided=max((sweep.to for sweep in board.cursor.sweeps), default=0),
+        settled=() if settled is None else settled.since(since),
+    )
     if newest is None:
         board.forget(name)
     else:
@@ -186,7 +206,13 @@ def _settle(board: Board, step: Step, name: str, state: JobState) -> None:
         if newest.ephemeral and state.spent:
             board.timeline.remove(name)
             step.spent.append(name)
-    _set_state(board, step, name, msgspec.structs.replace(state, adopted=since))
+    later = debt.pending[len(edits) :]
+    if later:
+        board.debts[name] = Debt(newest, later)
+        board.timeline.remove(name)
+    else:
+        del board.debts[name]
+    _set_state(board, step, name, state)
 
 
 # ---- requests
@@ -196,7 +222,7 @@ def _requests(board: Board, step: Step, now: int, limit: int) -> None:
     waiting: deque[tuple[str, int]] = deque()
     while board.triggers_new and step.room(2, limit):
         name, number = board.triggers_new.popleft()
-        if name in board.debts:
+        if board.awaits(name, board.triggers[name, number].at):
             waiting.append((name, number))
             continue
         record = board.triggers.pop((name, number))
@@ -233,8 +259,7 @@ def _requests(board: Board, step: Step, now: int, limit: int) -> None:
         name = board.cleared.popleft()
         step.clears_done.add(name)
         if name in board.states:
-            kept = board.states[name]
-            _set_state(board, step, name, JobState(kept.adopted, kept.decided, purge=kept.purge, spent=kept.spent))
+            _set_state(board, step, name, uncounted(board.states[name]))
 
 
 def _refusal(board: Board, job: Job, record: TriggerRecord) -> Reason | None:

@@ -18,6 +18,8 @@ MAX_SIZE = 240_000
 
 RECORD_SIZE = 400
 """Estimated bytes of a record besides its environment."""
+FIRE_SIZE = 20
+"""Estimated bytes of a fire's time in a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +82,5 @@ class Step:
     def put_state(self, name: str, state: JobState) -> None:
         """The job's state as it is now."""
         if name not in self.states:
-            self.size += RECORD_SIZE
+            self.size += RECORD_SIZE + FIRE_SIZE * len(state.settled)
         self.states[name] = state

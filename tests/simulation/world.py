@@ -64,8 +64,12 @@ class World:
         self.faults = faults
         self.drained: set[str] = set()
         self.board: Board | None = None
-        self.unseen: list[tuple[str, Edit]] = []
-        """Edits in the store that the leader's watch has not delivered."""
+        self.unseen: list[tuple[int, str, Edit]] = []
+        """Edits in the store that the leader's watch has not delivered, with when it may."""
+        self.lag = 0
+        """How long (ns) the watch is held back, at most."""
+        self.skew = 0
+        """How far (ns) the clocks of the servers that write may be off."""
         self.epoch = 0
         self.fail_rate = 0.3
         self.duration = 3 * SECOND
@@ -76,7 +80,8 @@ class World:
     def put(self, job: Job) -> Job:
         """Write a definition, as the API does."""
         old = self.store.jobs.get(job.name)
-        since = self.now if old is None else max(self.now, old.since + 1)
+        edits = self.store.edits.get(job.name)
+        since = max(self._skewed(), edits[-1].since + 1 if edits else 0)
         job = msgspec.structs.replace(job, since=since, created=since if old is None else old.created)
         self.store.jobs[job.name] = job
         self._edit(job.name, Edit(since, job=job))
@@ -84,11 +89,17 @@ class World:
 
     def delete(self, name: str) -> None:
         old = self.store.jobs.pop(name)
-        self._edit(name, Edit(max(self.now, old.since + 1)))
+        self.store.states.setdefault(name, JobState())
+        self._edit(name, Edit(max(self._skewed(), old.since + 1)))
+
+    def _skewed(self) -> int:
+        return self.now + (self.rng.randint(-self.skew, self.skew) if self.skew else 0)
 
     def _edit(self, name: str, edit: Edit) -> None:
         self.store.edits.setdefault(name, []).append(edit)
-        self.unseen.append((name, edit))
+        seen = self.now + (self.rng.randrange(self.lag) if self.lag else 0)
+        # A watch delivers in order.
+        self.unseen.append((max(seen, self.unseen[-1][0] if self.unseen else 0), name, edit))
 
     def trigger(self, name: str) -> int:
         group = self.now
@@ -178,8 +189,8 @@ class World:
         if self.board is None:
             return False
         board = self.board
-        while self.unseen and self.rng.random() < (0.7 if self.faults else 1.0):
-            board.edited(*self.unseen.pop(0))
+        while self.unseen and self.unseen[0][0] <= self.now and self.rng.random() < (0.7 if self.faults else 1.0):
+            board.edited(*self.unseen.pop(0)[1:])
         step = plan(board, self.now)
         if step is None:
             return False
