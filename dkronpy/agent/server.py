@@ -65,11 +65,11 @@ class Server:
         self._store = make_store(at_start)
         self._history = make_history(at_start, self._store)
         self.mirror = Mirror(self._store, self._keys)
-        self._jobs = Jobs(self._store, self.mirror, self._keys, time.time_ns)
+        self._clocks = Clocks()
+        self._jobs = Jobs(self._store, self.mirror, self._keys, self._cluster_time)
         self._feed = Feed()
         self._rng = random.Random()
         self._claims = Claims(time.monotonic(), self._rng)
-        self._clocks = Clocks()
         self._shared = at_start.backend is not Backend.EMBEDDED
         self._term: LeaderTerm | None = None
         self._session: ClientSession | None = None
@@ -135,6 +135,7 @@ class Server:
             now=time.time_ns,
             rng=self._rng,
             lost_after=self._settings().lost_after,
+            holds=lambda: self.leadership.holds,
         )
         self._term = LeaderTerm(parts, epoch, self._node, self._session, self._rpc_keys, self._changed)
         return self._term
@@ -182,6 +183,11 @@ class Server:
         )
 
     # ---- housekeeping
+
+    def _cluster_time(self) -> int:
+        """What writes bear (ns): the time that the servers agree on, for a definition holds from when it was
+        written."""
+        return time.time_ns() - self._clocks.off(time.monotonic())
 
     async def compare_clocks(self) -> None:
         """Compare this server's clock with the others', until cancelled."""

@@ -8,9 +8,8 @@ import gc
 from aiohttp import ClientSession
 
 from dkronpy.catalog.mirror import Held
-from dkronpy.dispatch.lane import LocalLane
 from dkronpy.dispatch.leader import Leader, Parts
-from dkronpy.dispatch.remote import keep_lane
+from dkronpy.dispatch.remote import keep_lane, keep_local_lane
 from dkronpy.metrics import Metrics
 from dkronpy.model.member import Member
 from dkronpy.model.records import Epoch
@@ -57,9 +56,9 @@ class LeaderTerm:
     async def _keep_lanes(self) -> None:
         await self.leader.ready.wait()
         settle_memory()
-        self.leader.attach(self._node.name, lambda attach, receive: LocalLane(self._node, attach, receive))
         kept: dict[tuple[str, str], asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
+            group.create_task(keep_local_lane(self.leader, self._node), name="local work lane")
             while True:
                 self._changed.clear()
                 wanted = {(member.name, member.tags["rpc_addr"]): member for member in self._others()}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HTTP_PORT = 8080
 GOSSIP_PORT = 8946
 RPC_PORT = 6868
-START_LEASE = parse_duration("3s")
+LEAST_LOST_AFTER = parse_duration("10s")
 """For so long a node that is cut off may still start a run (ns), so none is taken for lost earlier."""
 
 
@@ -211,8 +211,8 @@ class Settings(BaseModel):
     ] = Profile.LAN
     lost_after: Annotated[
         int,
-        values.duration(START_LEASE),
-        About(Group.CLUSTER, "DURATION", "how long a run may be out of contact before it counts as lost; at least 3s"),
+        values.duration(LEAST_LOST_AFTER),
+        About(Group.CLUSTER, "DURATION", "how long a run may be out of contact before it counts as lost; at least 10s"),
     ] = parse_duration("2m")
 
     data_dir: Annotated[Path, values.path, About(Group.STORAGE, "DIR", "where the node keeps its files")] = Path(

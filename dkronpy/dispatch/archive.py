@@ -24,17 +24,25 @@ RETRY_FIRST, RETRY_MAX = 0.05, 5.0
 
 
 class Archive:
-    """A queue in front of the history. `recorded` is told of executions whose result is stored, `stored` of output
-    stored up to an offset; both come after the write is durable."""
+    """A queue in front of the history. After the write is durable, `archived` is told of executions that the history
+    has as they are, `recorded` of those whose node reported the result, `stored` of output up to an offset."""
 
     def __init__(
-        self, history: History, feed: Feed, *, recorded: Callable[[list[Key]], None], stored: Callable[[Key, int], None]
+        self,
+        history: History,
+        feed: Feed,
+        *,
+        archived: Callable[[list[Execution]], None],
+        recorded: Callable[[list[Key]], None],
+        stored: Callable[[Key, int], None],
     ) -> None:
         self._history = history
         self._feed = feed
+        self._archived = archived
         self._recorded = recorded
         self._stored = stored
-        self._queue: deque[tuple[Execution | None, OutputChunk | None]] = deque()
+        self._queue: deque[tuple[Execution | None, OutputChunk | None, bool]] = deque()
+        """What to write, and whether it answers a report."""
         self._strays: deque[Ended] = deque()
         self._wake = asyncio.Event()
         self.failing: str | None = None
@@ -45,12 +53,12 @@ class Archive:
 
     def result(self, execution: Execution, report: Ended | None) -> None:
         """Write a final execution, with the end of its output where the report brought it."""
-        self._queue.append((execution, _tail(report)))
+        self._queue.append((execution, _tail(report), report is not None))
         self._wake.set()
 
     def output(self, key: Key, offset: int, data: bytes) -> None:
         """Write a part of a run's output."""
-        self._queue.append((None, OutputChunk(*key, offset, data)))
+        self._queue.append((None, OutputChunk(*key, offset, data), False))
         self._wake.set()
 
     def stray(self, report: Ended) -> None:
@@ -81,12 +89,15 @@ class Archive:
 
     async def _write(self) -> None:
         executions: list[Execution] = []
+        reported: list[Key] = []
         chunks: list[OutputChunk] = []
         size = taken = 0
-        for execution, chunk in self._queue:
+        for execution, chunk, answers in self._queue:
             taken += 1
             if execution is not None:
                 executions.append(execution)
+                if answers:
+                    reported.append(execution.key)
             if chunk is not None:
                 chunks.append(chunk)
                 size += len(chunk.data)
@@ -101,7 +112,9 @@ class Archive:
             key = (chunk.job, chunk.group, chunk.attempt, chunk.node)
             self._stored(key, chunk.offset + len(chunk.data))
             self._feed.grew(key)
-        self._recorded([execution.key for execution in executions])
+        self._archived(executions)
+        # A node that was given up is not told so: its own report is still to come.
+        self._recorded(reported)
         for execution in executions:
             self._feed.grew(execution.key)
 

@@ -28,33 +28,31 @@ class LocalLane:
     """The lane to the node of this very process. Messages go through the event loop, so that neither end runs inside
     the other."""
 
-    def __init__(self, node: Node, attach: Attach, receive: Callable[[str, ToLeader], None]) -> None:
+    def __init__(self, node: Node, attach: Attach, receive: Callable[[Lane, ToLeader], None]) -> None:
         """Begin a session. Raises StaleEpoch."""
         self.node = node.name
+        self.over = asyncio.Event()
+        """The session has ended, at either end."""
         self._node = node
-        self._open = True
         self._loop = asyncio.get_running_loop()
         self._receive = receive
         self._session = attach.session
-        node.attach(attach, self._from_node, self._over)
+        node.attach(attach, self._from_node, self.over.set)
 
     def send(self, message: ToNode) -> None:
         self._loop.call_soon(self._deliver, message)
 
     def close(self) -> None:
-        self._open = False
+        self.over.set()
         self._node.detach(self._session)
 
-    def _over(self) -> None:
-        self._open = False
-
     def _deliver(self, message: ToNode) -> None:
-        if self._open:
+        if not self.over.is_set():
             self._node.receive(message)
 
     def _from_node(self, message: ToLeader) -> None:
         self._loop.call_soon(self._to_leader, message)
 
     def _to_leader(self, message: ToLeader) -> None:
-        if self._open:
-            self._receive(self.node, message)
+        if not self.over.is_set():
+            self._receive(self, message)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import JobError, Jobs
@@ -19,8 +20,20 @@ from dkronpy.dispatch.purge import delete_history, purge_job
 from dkronpy.dispatch.snapshot import snapshot, unadopted
 from dkronpy.history.contract import History
 from dkronpy.metrics import Metrics
-from dkronpy.model.execution import parse_execution_id
-from dkronpy.model.lane import Attach, Inventory, Kill, Orders, OutputPart, Recorded, Refused, Renew, Stored, ToLeader
+from dkronpy.model.execution import Execution, parse_execution_id
+from dkronpy.model.lane import (
+    Ask,
+    Attach,
+    Inventory,
+    Kill,
+    Orders,
+    OutputPart,
+    Recorded,
+    Refused,
+    Renew,
+    Stored,
+    ToLeader,
+)
 from dkronpy.model.member import Member
 from dkronpy.model.records import Epoch
 from dkronpy.model.run import Ended, Key, Started
@@ -30,6 +43,7 @@ from dkronpy.scheduling.step import Step
 from dkronpy.store.contract import Store, StoreError
 
 log = logging.getLogger(__name__)
+L = TypeVar("L", bound=Lane)
 
 LONGEST_SLEEP = 0.5
 """Seconds after which the clock is looked at again, however far the next fire is: the wall clock may be set."""
@@ -38,8 +52,8 @@ STARTS_FIRST = 0.25
 processor."""
 MEETING = 0.2
 """Seconds a new leader waits at most for sessions with all members before it decides."""
-RENEWAL = 1.0
-"""Seconds between renewals of the nodes' start leases."""
+LOOK = 1.0
+"""Seconds between two looks for nodes that have been out of contact for too long."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,8 @@ class Parts:
     rng: random.Random
     lost_after: int
     """How long (ns) a node may be out of contact before its runs count as lost."""
+    holds: Callable[[], bool]
+    """Whether this server renewed its lease so lately that it may let nodes start runs."""
 
 
 class Leader:
@@ -69,7 +85,9 @@ class Leader:
         self._board: Board | None = None
         self._lanes: dict[str, Lane] = {}
         self._wake = asyncio.Event()
-        self._archive = Archive(parts.history, parts.feed, recorded=self._recorded, stored=self._stored)
+        self._archive = Archive(
+            parts.history, parts.feed, archived=self._archived, recorded=self._recorded, stored=self._stored
+        )
         self._committer: Committer | None = None
         self._chores: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._stopping = False
@@ -94,18 +112,27 @@ class Leader:
             found.append(f"the history can't be written: {self._archive.failing}")
         return found
 
-    def attach(self, node: str, connect: Callable[[Attach, Callable[[str, ToLeader], None]], Lane]) -> None:
+    def attach(self, node: str, connect: Callable[[Attach], L]) -> L:
         """Open a session with a node; `connect` makes the lane. Raises StaleEpoch."""
         session = f"{self.epoch}-{node}-{self._parts.now()}"
-        self._lanes[node] = connect(Attach(session, self.epoch, self._epoch.value.node), self.receive)
+        lane = connect(Attach(session, self.epoch, self._epoch.value.node))
+        self._part(node)
+        self._lanes[node] = lane
+        self._absent.pop(node, None)
         self._wake.set()
+        return lane
 
     def detach(self, lane: Lane) -> None:
         """The session is over. What was ordered in it and is not known to have started waits for the next one."""
         if self._lanes.get(lane.node) is lane:
             del self._lanes[lane.node]
-            for key in [key for key in self._starting if key[3] == lane.node]:
-                del self._starting[key]
+            self._part(lane.node)
+
+    def _part(self, node: str) -> None:
+        assert self._board is not None, "nodes attach to a loaded board"
+        self._board.part(node)
+        for key in [key for key in self._starting if key[3] == node]:
+            del self._starting[key]
 
     def stop(self) -> None:
         """Decide nothing more; `run` returns when the step at hand is committed and carried out."""
@@ -133,7 +160,7 @@ class Leader:
         self.ready.set()
         try:
             async with asyncio.TaskGroup() as group:
-                helpers = [group.create_task(work()) for work in (self._archive.run, self._renew, self._do_chores)]
+                helpers = [group.create_task(work()) for work in (self._archive.run, self._find_lost, self._do_chores)]
                 await self._lead(self._board, self._committer)
                 for task in helpers:
                     task.cancel()
@@ -162,10 +189,11 @@ class Leader:
                 continue
             board.members, board.reachable = parts.members(), self._lanes.keys()
             board.drained = parts.mirror.drains.keys()
+            lanes = dict(self._lanes)
             step = plan(board, now)
             if step is not None:
                 await committer.commit(step)
-                self._carry_out(step)
+                self._carry_out(step, lanes)
                 parts.metrics.stepped(step, board, parts.now())
                 continue
             wake_at = board.wake_at(now)
@@ -194,13 +222,16 @@ class Leader:
 
     # ---- after a commit
 
-    def _carry_out(self, step: Step) -> None:
+    def _carry_out(self, step: Step, lanes: Mapping[str, Lane]) -> None:
+        """Act on a committed step that was planned with these lanes."""
         by_lane: dict[tuple[str, str], list[int]] = {}
         for index, order in enumerate(step.orders):
             by_lane.setdefault((order.run.node, order.spool), []).append(index)
         for (node, spool), indices in by_lane.items():
-            # A node whose session has not told its spool gets its orders once its inventory shows that it lacks them.
-            if spool and (lane := self._lanes.get(node)) is not None:
+            lane = self._lanes.get(node)
+            # A node whose session has not told its spool, or is another by now, gets its orders once its inventory
+            # shows that it lacks them: never the same order twice.
+            if spool and lane is not None and lane is lanes.get(node):
                 runs = tuple(step.orders[index].run for index in indices)
                 lane.send(Orders(spool, runs))
                 self._starting.update(dict.fromkeys((run.key for run in runs), asyncio.get_running_loop().time()))
@@ -216,18 +247,19 @@ class Leader:
         for name, until in step.purge:
             self._chore_purge(name, until)
 
+    def _archived(self, executions: list[Execution]) -> None:
+        assert self._board is not None, "the archive runs only under a loaded board"
+        for execution in executions:
+            self._board.report_archived(execution)
+        self._wake.set()
+
     def _recorded(self, keys: list[Key]) -> None:
-        board = self._board
-        assert board is not None, "the archive runs only under a loaded board"
         by_node: dict[str, list[Key]] = {}
         for key in keys:
-            board.report_archived(key)
-            if key[3]:
-                by_node.setdefault(key[3], []).append(key)
+            by_node.setdefault(key[3], []).append(key)
         for node, recorded in by_node.items():
             if (lane := self._lanes.get(node)) is not None:
                 lane.send(Recorded(tuple(recorded)))
-        self._wake.set()
 
     def _stored(self, key: Key, offset: int) -> None:
         if (lane := self._lanes.get(key[3])) is not None:
@@ -235,10 +267,12 @@ class Leader:
 
     # ---- inputs
 
-    def receive(self, node: str, message: ToLeader) -> None:
-        """A message of a node in session."""
+    def receive(self, lane: Lane, message: ToLeader) -> None:
+        """A message of the node at the other end; one of a session that is over is not heard."""
         board = self._board
         assert board is not None, "nodes attach to a loaded board"
+        if self._lanes.get(lane.node) is not lane:
+            return
         match message:
             case Ended(key):
                 self._starting.pop(key, None)
@@ -250,7 +284,11 @@ class Leader:
                 self._archive.output(key, offset, data)
                 return
             case Inventory(spool, runs):
-                board.session(node, spool, runs)
+                board.session(lane.node, spool, runs)
+            case Ask(at):
+                if self._parts.holds():
+                    lane.send(Renew(at))
+                return
             case Refused(key, reason, again):
                 self._starting.pop(key, None)
                 board.report_refused(key, reason, self._parts.now(), again=again)
@@ -279,26 +317,21 @@ class Leader:
 
     # ---- beside the steps
 
-    async def _renew(self) -> None:
-        while True:
-            for lane in self._lanes.values():
-                lane.send(Renew())
-            self._find_lost()
-            await asyncio.sleep(RENEWAL)
-
-    def _find_lost(self) -> None:
+    async def _find_lost(self) -> None:
         """Give up the runs of nodes that have been out of contact for too long. By then no order of theirs can still
         start."""
-        assert self._board is not None, "leases are renewed under a loaded board"
-        now = asyncio.get_running_loop().time()
-        for key in self._board.ordered():
-            if key[3] in self._lanes:
-                self._absent.pop(key[3], None)
-            elif now - self._absent.setdefault(key[3], now) > self._parts.lost_after / 1e9:
-                self._board.report_lost(
-                    key, "its node was out of contact for too long: whether the run ended is unknown"
-                )
-                self._wake.set()
+        assert self._board is not None, "there is a board once one leads"
+        clock = asyncio.get_running_loop().time
+        while True:
+            for key in self._board.ordered():
+                if key[3] in self._lanes:
+                    continue
+                if clock() - self._absent.setdefault(key[3], clock()) > self._parts.lost_after / 1e9:
+                    self._board.report_lost(
+                        key, "its node was out of contact for too long: whether the run ended is unknown"
+                    )
+                    self._wake.set()
+            await asyncio.sleep(LOOK)
 
     async def _do_chores(self) -> None:
         """What is slow and can wait, one after the other."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientWSTimeout, web
 
+from dkronpy.dispatch.lane import LocalLane
 from dkronpy.dispatch.leader import Leader
 from dkronpy.model.lane import Attach, ToLeader, ToNode
 from dkronpy.model.member import Member
@@ -60,18 +61,25 @@ async def keep_lane(leader: Leader, session: ClientSession, member: Member, name
         delay = min(delay * 2, AGAIN_MAX)
 
 
+async def keep_local_lane(leader: Leader, node: Node) -> None:
+    """Hold a lane to the node of this very process, in session after session, until cancelled."""
+    while True:
+        try:
+            lane = leader.attach(node.name, lambda attach: LocalLane(node, attach, leader.receive))
+        except StaleEpoch as error:
+            log.info("no lane to a node: %s", error, extra={"node": node.name, "epoch": leader.epoch})
+        else:
+            await lane.over.wait()
+            leader.detach(lane)
+        await asyncio.sleep(AGAIN_FIRST)
+
+
 async def _use(leader: Leader, channel: Channel[ToLeader]) -> None:
-    lanes: list[RemoteLane] = []
-
-    def connect(attach: Attach, _receive: Callable[[str, ToLeader], None]) -> RemoteLane:
-        lanes.append(RemoteLane(channel, attach))
-        return lanes[0]
-
-    leader.attach(channel.peer, connect)
+    lane = leader.attach(channel.peer, lambda attach: RemoteLane(channel, attach))
     try:
-        await converse(channel, lambda message: leader.receive(channel.peer, message))
+        await converse(channel, lambda message: leader.receive(lane, message))
     finally:
-        leader.detach(lanes[0])
+        leader.detach(lane)
 
 
 def door(node: Node, keys: Keys) -> Callable[[web.Request], Any]:

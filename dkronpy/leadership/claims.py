@@ -45,9 +45,11 @@ class Claims:
 
     def due(self, now: float, election: int | None) -> bool:
         """Whether to claim now. `election` numbers the election that this server has won, None when it holds none."""
-        if election is not None and election != self._claimed:
-            return True
-        return now - self._seen > self._patience
+        return self.permits(election) or now - self._seen > self._patience
+
+    def permits(self, election: int | None) -> bool:
+        """Whether the election permits a claim; else it must be the lease that is over."""
+        return election is not None and election != self._claimed
 
     def claimed(self, now: float, election: int | None) -> None:
         """A claim is tried."""

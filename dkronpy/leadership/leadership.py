@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from dkronpy.catalog.keys import Keys, encode
+from dkronpy.catalog.keys import KINDS, Keys, encode
 from dkronpy.catalog.mirror import Change, Held, Mirror
 from dkronpy.leadership.claim import Deposed, claim
 from dkronpy.leadership.claims import RENEWAL, STEP_DOWN, Claims
@@ -75,6 +75,10 @@ class Leadership:
         self._term: Term | None = None
         self.epoch = 0
         """The epoch this server leads; 0 while it does not."""
+        self._lease: Lease | None = None
+        """The newest that the mirror showed."""
+        self._renewed = 0.0
+        """When (on the monotonic clock) the newest claim or renewal that succeeded was begun."""
 
     # ---- election
 
@@ -111,6 +115,11 @@ class Leadership:
         servers = sorted(self._servers(), key=lambda member: member.name)
         return [Peer(member.name, member.tags["rpc_addr"], state(member.name)) for member in servers]
 
+    @property
+    def holds(self) -> bool:
+        """Whether this server leads and has renewed its lease within `STEP_DOWN`, hung or not meanwhile."""
+        return self.epoch > 0 and (self._lanes is None or time.monotonic() - self._renewed < STEP_DOWN)
+
     # ---- running
 
     async def run(self) -> None:
@@ -137,6 +146,8 @@ class Leadership:
 
     def _watch(self, changes: Sequence[Change]) -> None:
         for change in changes:
+            if change.kind == "lease":
+                self._lease = change.new
             if change.kind == "lease" and change.new is not None and change.new.released:
                 self._claims.released()
             elif change.kind in ("leader", "lease"):
@@ -177,9 +188,13 @@ class Leadership:
             election = self._election.term if self._election.elected else None
             if not self._claims.due(time.monotonic(), election):
                 return
-        self._claims.claimed(time.monotonic(), election)
+        permitted = self._lanes is None or self._claims.permits(election)
+        self._claims.claimed(begun := time.monotonic(), election)
         try:
-            epoch = await claim(self._store, self._keys, self._name, time.time_ns)
+            guards = () if permitted else await self._unrenewed()
+            if guards is None:
+                return
+            epoch = await claim(self._store, self._keys, self._name, time.time_ns, guards)
         except Conflict:
             log.info("another server claimed the lead first", extra={"node": self._name})
             return
@@ -188,7 +203,18 @@ class Leadership:
             self._claims.failed()
             await asyncio.sleep(RECLAIM)
             return
+        self._renewed = begun
         await self._lead(epoch)
+
+    async def _unrenewed(self) -> Sequence[Guard] | None:
+        """What guards a claim because the lease is over; None where it was renewed after all: this server was paused,
+        and has yet to read what came meanwhile. Raises the store's errors."""
+        entry = await self._store.get(self._keys.lease)
+        lease = None if entry is None else KINDS["lease"].decode(entry.value)
+        if lease != self._lease:
+            self._lease = lease
+            return None
+        return (Guard(self._keys.lease, 0 if entry is None else entry.revision),)
 
     async def _lead(self, epoch: Held[Epoch]) -> None:
         self._term = term = self._begin(epoch)
@@ -210,19 +236,19 @@ class Leadership:
     async def _hold_lease(self, epoch: Held[Epoch]) -> None:
         """Renew the lease while leading. Raises Deposed."""
         guards = [Guard(self._keys.epoch, epoch.revision)]
-        renewed, number = time.monotonic(), 0
+        number = 0
         while True:
             number += 1
             record = Put(self._keys.lease, encode(Lease(epoch.value.epoch, number)))
-            left = STEP_DOWN - (time.monotonic() - renewed)
+            begun = time.monotonic()
             try:
-                async with asyncio.timeout(max(left, 0)):
+                async with asyncio.timeout(max(self._renewed + STEP_DOWN - begun, 0)):
                     await self._store.commit(guards, [record])
-                renewed = time.monotonic()
+                self._renewed = begun
             except Conflict:
                 raise Deposed(f"epoch {epoch.value.epoch} is over") from None
             except (StoreError, TimeoutError) as error:
-                if time.monotonic() - renewed >= STEP_DOWN:
+                if time.monotonic() - self._renewed >= STEP_DOWN:
                     raise Deposed(f"the lease could not be renewed for {STEP_DOWN:.0f} s: {error}") from error
                 await asyncio.sleep(RENEWAL / 5)
                 continue

@@ -1,9 +1,9 @@
 """Messages of the work lane between the leader and a node.
 
 A session begins when the leader attaches; the node answers with its inventory. Orders belong to the session they were
-sent in, name the spool, and start only while the start lease lasts, which the leader renews. So an order that the
-node has not confirmed can no longer start once the node was out of contact for longer than the lease, or once another
-session has begun.
+sent in, name the spool, and start only while the start lease lasts, which the node asks for again and again. So an
+order that the node has not confirmed can no longer start once the node was out of contact for longer than the lease,
+or once another session has begun.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dkronpy.model.duration import SECOND
 from dkronpy.model.run import Ended, Key, RunSpec, RunStatus, Started
 
 START_LEASE = 3 * SECOND
-"""How long after the last renewal a node still starts orders, on its own monotonic clock."""
+"""How long a node starts orders after it asked for the lease that it was given, on its own monotonic clock: a lease
+that was long on its way, or came to a node that hung, is over when it is read."""
 
 
 class Attach(msgspec.Struct, frozen=True, tag="attach", array_like=True):
@@ -28,7 +29,9 @@ class Attach(msgspec.Struct, frozen=True, tag="attach", array_like=True):
 
 
 class Renew(msgspec.Struct, frozen=True, tag="renew", array_like=True):
-    """The start lease runs anew."""
+    """The start lease that was asked for `at` that time is given."""
+
+    at: int
 
 
 class Orders(msgspec.Struct, frozen=True, tag="orders", array_like=True):
@@ -57,6 +60,12 @@ class Stored(msgspec.Struct, frozen=True, tag="stored", array_like=True):
     offset: int
 
 
+class Ask(msgspec.Struct, frozen=True, tag="ask", array_like=True):
+    """The node asks for a start lease, `at` a time (ns) of its monotonic clock."""
+
+    at: int
+
+
 class Inventory(msgspec.Struct, frozen=True, tag="inventory", array_like=True):
     """The node's answer to `Attach`: its spool and the runs in it that are not acknowledged."""
 
@@ -83,4 +92,4 @@ class OutputPart(msgspec.Struct, frozen=True, tag="output", array_like=True):
 
 
 ToNode: TypeAlias = Attach | Renew | Orders | Kill | Recorded | Stored
-ToLeader: TypeAlias = Inventory | Refused | Started | OutputPart | Ended
+ToLeader: TypeAlias = Inventory | Ask | Refused | Started | OutputPart | Ended

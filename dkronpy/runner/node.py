@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dkronpy.model.lane import (
     START_LEASE,
+    Ask,
     Attach,
     Inventory,
     Kill,
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 PART = 256_000
 """Bytes of output in one message; a run has one such message on its way at a time, so that a slow store holds the
 node back."""
+ASKING = 1.0
+"""Seconds between two times that a node asks for a start lease."""
 RECONNECT_FIRST, RECONNECT_MAX = 0.2, 5.0
 """Seconds between tries to start a runner."""
 
@@ -114,13 +117,15 @@ class Node:
         gone."""
         while True:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._start_orders()), group.create_task(self._send_acks())]
+                parts = (self._start_orders, self._send_acks, self._ask_for_leases)
+                tasks = [group.create_task(part()) for part in parts]
                 await self._lost.wait()
                 for task in tasks:
                     task.cancel()
             log.warning("the runner is gone; starting another", extra={"node": self.name})
             await self._reconnect()
-            self._announce()
+            # An inventory begins a session: orders made before it must not meet those that it calls for.
+            self._end_session()
 
     async def _reconnect(self) -> None:
         delay = RECONNECT_FIRST
@@ -157,8 +162,8 @@ class Node:
             self._epoch = message.epoch
         self._end_session()
         self.session, self._send, self._ended = message.session, send, ended
-        self._renew()
         self._announce()
+        self._ask()
 
     def detach(self, session: str) -> None:
         """The session is over; nothing happens if another one has begun."""
@@ -167,6 +172,7 @@ class Node:
 
     def _end_session(self) -> None:
         ended, self.session, self._send, self._ended = self._ended, "", None, None
+        self._lease_end = 0
         self._drop_orders()
         if ended is not None:
             ended()
@@ -174,8 +180,8 @@ class Node:
     def receive(self, message: ToNode) -> None:
         """A message of the session's leader."""
         match message:
-            case Renew():
-                self._renew()
+            case Renew(at):
+                self._lease_end = max(self._lease_end, at + START_LEASE)
             case Orders(spool, runs):
                 if spool != self.spool:
                     for run in runs:
@@ -211,8 +217,13 @@ class Node:
         if self._send is not None:
             self._send(message)
 
-    def _renew(self) -> None:
-        self._lease_end = self._monotonic() + START_LEASE
+    def _ask(self) -> None:
+        self._tell(Ask(self._monotonic()))
+
+    async def _ask_for_leases(self) -> None:
+        while True:
+            self._ask()
+            await asyncio.sleep(ASKING)
 
     def _drop_orders(self) -> None:
         while not self._orders.empty():

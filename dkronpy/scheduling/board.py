@@ -337,11 +337,11 @@ class Board:
         else:
             self.ended.append(Ended(key, State.FAILED, None, now, error=reason))
 
-    def report_archived(self, key: Key) -> None:
-        """The history holds the execution's final record."""
-        group = self.groups.get((key[0], key[1]))
-        if group is not None:
-            group.archived.add(key)
+    def report_archived(self, execution: Execution) -> None:
+        """The history holds this final record; nothing is known of one that has replaced it meanwhile."""
+        group = self.groups.get((execution.job, execution.group))
+        if group is not None and group.executions.get(execution.key) == execution:
+            group.archived.add(execution.key)
             if group.archived_whole:
                 self.archived.append((group.job, group.group))
 
@@ -354,6 +354,7 @@ class Board:
         An order of an earlier session can no longer start, so one the spool has never seen is sent again; if the
         spool is another one (an empty disk), nobody can know, and the execution is lost. An execution decided while the
         node's spool was not known has no order yet."""
+        self.part(node)
         self.spools[node] = spool
         known = set[Key]()
         for run in runs:
@@ -373,6 +374,11 @@ class Board:
                 else:
                     self.reorder.append(key)
         self.kills_new.extend(key for key in self.kills if key[3] == node and key not in self.kills_new)
+
+    def part(self, node: str) -> None:
+        """The session with a node is over: the inventory of the next one tells what is to be ordered again."""
+        self.spools.pop(node, None)
+        self.reorder = deque(key for key in self.reorder if key[3] != node)
 
     def spent(self) -> list[str]:
         """Ephemeral jobs that have succeeded and are still there."""

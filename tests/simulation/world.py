@@ -257,7 +257,7 @@ class World:
             assert old == execution, f"history rewritten: {old} by {execution}"
         self.history[execution.key] = execution
         self._record(execution.key)
-        self.board.report_archived(execution.key)
+        self.board.report_archived(execution)
 
     def _record(self, key: Key) -> None:
         if key[3] and not self._chance(0.05):

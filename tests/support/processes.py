@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -43,14 +44,22 @@ def until(look: Callable[[], T | None], within: float, what: str) -> T:
         time.sleep(0.03)
 
 
+_reserved: Final = deque[socket.socket](maxlen=400)
+
+
 def free_port() -> int:
-    """A port that nobody has, for TCP and UDP."""
+    """A port that nobody has, for TCP and UDP, and that is given to nobody else: no other test run on this machine, and
+    not soon again to this one, finds it free before it is used."""
     while True:
         port = random.choice(_PORTS)
+        mark = socket.socket(socket.AF_UNIX)
         with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram, suppress(OSError):
+            mark.bind(f"\0dkronpy test port {port}")
             stream.bind((HOST, port))
             datagram.bind((HOST, port))
+            _reserved.append(mark)
             return port
+        mark.close()
 
 
 @dataclass(frozen=True)

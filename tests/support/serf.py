@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import subprocess
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
@@ -17,21 +16,7 @@ from dkronpy.gossip.codec.messages import Address
 from dkronpy.gossip.gossip import Gossip, GossipSettings
 from dkronpy.gossip.profile import LOCAL, Profile
 from dkronpy.model.member import Member, MemberStatus
-
-HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    """A port that neither TCP nor UDP uses at this moment."""
-    while True:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            stream.bind((HOST, 0))
-            port = stream.getsockname()[1]
-            try:
-                datagram.bind((HOST, port))
-            except OSError:
-                continue
-            return port
+from tests.support.processes import HOST, free_port
 
 
 @dataclass

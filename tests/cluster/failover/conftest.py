@@ -67,9 +67,14 @@ def cluster(request: pytest.FixtureRequest, _kept: _Kept) -> Generator[Cluster]:
     spoiled it for those that follow."""
     if _kept.cluster is None:
         _kept.made += 1
-        _kept.cluster = Cluster(_kept.folder / str(_kept.made), agents=2)
-        _kept.cluster.start()
-        _kept.cluster.add_jobs(tags=TAGS)
+        made = Cluster(_kept.folder / str(_kept.made), agents=2)
+        try:
+            made.start()
+            made.add_jobs(tags=TAGS)
+        except BaseException:
+            made.clean_up()
+            raise
+        _kept.cluster = made
     yield _kept.cluster
     if request.node.stash.get(_FAILED, True):
         _kept.end()

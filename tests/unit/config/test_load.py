@@ -158,7 +158,7 @@ def test_flag_forms():
             ["--node-name", "a/b"],
             '--node-name: "a/b" must be 1 to 128 letters (A-Z, a-z), digits, dots, dashes or underscores',
         ),
-        (["--lost-after", "1s"], '--lost-after: "1s" is too short: it must be at least 3s'),
+        (["--lost-after", "1s"], '--lost-after: "1s" is too short: it must be at least 10s'),
         (["--retry-interval", "0"], '--retry-interval: "0" is too short: it must be at least 1ns'),
         (["--data-dir", ""], "--data-dir: a path is needed: it is empty"),
         (["--data-dir", "~no-such-user/x"], "there is no such home directory: write the whole path"),
@@ -501,9 +501,9 @@ def test_settings_made_directly():
 
 
 def test_durations_and_origins():
-    found = settings("--retention-age=30d", "--lost-after=3s", "--cors-origin", "https://A.example/,http://[::1]:80")
+    found = settings("--retention-age=30d", "--lost-after=10s", "--cors-origin", "https://A.example/,http://[::1]:80")
     assert found.retention_age == parse_duration("30d")
-    assert found.lost_after == parse_duration("3s")
+    assert found.lost_after == parse_duration("10s")
     assert found.cors_origin == ("https://a.example", "http://[::1]:80")
     assert settings("--cors-origin=*", "--retention-age=none").cors_origin == ("*",)
 
