@@ -49,6 +49,11 @@ class Committer:
         self.failing: str | None = None
         """Why the store can't be written at the moment."""
 
+    @property
+    def revision(self) -> int:
+        """Of the newest commit."""
+        return self._cursor_revision
+
     async def commit(self, step: Step) -> None:
         """Write the step, waiting out a store that is away or full. Raises Deposed."""
         operations = operations_of(step, self._keys)

@@ -19,6 +19,7 @@ from dkronpy.dispatch.lane import Lane
 from dkronpy.dispatch.purge import delete_history, purge_job
 from dkronpy.dispatch.snapshot import snapshot, unadopted
 from dkronpy.history.contract import History
+from dkronpy.leadership.claim import Deposed
 from dkronpy.metrics import Metrics
 from dkronpy.model.execution import Execution, parse_execution_id
 from dkronpy.model.lane import (
@@ -53,7 +54,9 @@ processor."""
 MEETING = 0.2
 """Seconds a new leader waits at most for sessions with all members before it decides."""
 LOOK = 1.0
-"""Seconds between two looks for nodes that have been out of contact for too long."""
+"""Seconds between two looks for nodes that have been out of contact for too long, and at the watch."""
+BEHIND = 10.0
+"""Seconds that the watch may be behind this leader's own commits: edits and requests are unseen meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class Leader:
     async def run(self) -> None:
         """Lead. Returns after `stop`; raises Deposed."""
         parts = self._parts
-        await parts.mirror.reached(self._epoch.revision)
+        await self._seen(self._epoch.revision)
         edits = await unadopted(parts.mirror, parts.jobs)
         now = parts.now()
         self._board = Board(snapshot(parts.mirror, edits, now), epoch=self.epoch, rng=parts.rng, now=now)
@@ -160,7 +163,8 @@ class Leader:
         self.ready.set()
         try:
             async with asyncio.TaskGroup() as group:
-                helpers = [group.create_task(work()) for work in (self._archive.run, self._find_lost, self._do_chores)]
+                works = (self._archive.run, self._find_lost, self._do_chores, self._look_at_watch)
+                helpers = [group.create_task(work()) for work in works]
                 await self._lead(self._board, self._committer)
                 for task in helpers:
                     task.cancel()
@@ -332,6 +336,20 @@ class Leader:
                     )
                     self._wake.set()
             await asyncio.sleep(LOOK)
+
+    async def _look_at_watch(self) -> None:
+        """Raises Deposed where the watch lags: better that another server leads."""
+        assert self._committer is not None, "there is a committer once one leads"
+        while True:
+            await self._seen(self._committer.revision)
+            await asyncio.sleep(LOOK)
+
+    async def _seen(self, revision: int) -> None:
+        try:
+            async with asyncio.timeout(BEHIND):
+                await self._parts.mirror.reached(revision)
+        except TimeoutError:
+            raise Deposed(f"the watch of the store has been behind for {BEHIND:.0f} s") from None
 
     async def _do_chores(self) -> None:
         """What is slow and can wait, one after the other."""

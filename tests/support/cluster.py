@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from dkronpy.model.execution import State
 from dkronpy.model.times import parse_rfc3339, rfc3339
 from tests.support.etcd import Etcd
+from tests.support.machine import Machine
 from tests.support.network import Network
 from tests.support.processes import HOST, ROOT, SECOND, free_port, until
 from tests.support.servers import StoreServer
@@ -37,6 +38,8 @@ class ClusterNode:
         self.folder.mkdir(parents=True)
         self.port, self.rpc_port, self.gossip_port = free_port(), free_port(), free_port()
         self.server = server
+        self.module = ["dkronpy"]
+        """What runs as the agent, with its first arguments."""
         self._options = list(options)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,7 +62,7 @@ class ClusterNode:
             *self._prefix,
             sys.executable,
             "-m",
-            "dkronpy",
+            *self.module,
             "agent",
             f"--node-name={self.name}",
             f"--data-dir={self.folder / 'data'}",
@@ -158,6 +161,12 @@ class Verdict:
     doubled: list[tuple[str, int]]
     runs: int
     silence: float
+    machine: Machine = field(default_factory=Machine)
+    """How slow the machine was meanwhile."""
+
+    def silent_at_most(self, seconds: float) -> bool:
+        """Whether no silence was longer than this, which is meant for a machine that has nothing else to do."""
+        return self.silence <= self.machine.allowed(seconds)
 
 
 class Cluster:

@@ -13,7 +13,7 @@ from dkronpy.history.rules import covers, ended, joined, outcome, replaces
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from dkronpy.model.execution import Execution, OutputChunk
+    from dkronpy.model.execution import Execution, OutputChunk, State
 
     Key = tuple[str, int, int, str]
 
@@ -36,6 +36,11 @@ class MemoryHistory(History):
 
     async def open(self) -> None:
         self._open = True
+
+    def state(self, key: Key) -> State | None:
+        """Of an execution; None where there is none."""
+        held = self._executions.get(key)
+        return None if held is None else held.state
 
     async def close(self) -> None:
         self._open = False

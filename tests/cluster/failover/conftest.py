@@ -106,10 +106,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     found = config.stash.get(_TABLE, {})
     if found:
         terminalreporter.section("faults")
-        terminalreporter.line(f"{'fault':42} times   runs  missed  run twice  longest silence")
+        terminalreporter.line(f"{'fault':42} times   runs  missed  run twice  longest silence  machine slower")
     for fault, verdicts in found.items():
         runs, missed, doubled = (
             sum(counts) for counts in zip(*((v.runs, len(v.missed), len(v.doubled)) for v in verdicts), strict=True)
         )
         silence = max(verdict.silence for verdict in verdicts)
-        terminalreporter.line(f"{fault:42} {len(verdicts):5} {runs:6} {missed:7} {doubled:10} {silence:12.2f} s")
+        slower = max(verdict.machine.slowdown for verdict in verdicts)
+        terminalreporter.line(
+            f"{fault:42} {len(verdicts):5} {runs:6} {missed:7} {doubled:10} {silence:12.2f} s {slower:12.1f} x"
+        )

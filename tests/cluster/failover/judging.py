@@ -6,8 +6,10 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.support.cluster import Cluster, ClusterNode, Verdict
+from tests.support.machine import measured
 
 Fault = Callable[[Cluster, random.Random], None]
 
@@ -20,12 +22,13 @@ def suffer(cluster: Cluster, fault: Fault, name: str, seed: int) -> Verdict:
     rng = random.Random(f"{name} {seed}")
     since = int(time.time()) + 1
     time.sleep(since + BEFORE + rng.random() - time.time())
-    fault(cluster, rng)
-    time.sleep(AFTER)
+    with measured() as machine:
+        fault(cluster, rng)
+        time.sleep(AFTER)
     until_ = int(time.time())
     cluster.start()
     differences = cluster.disagreements(since, until_)
-    verdict = cluster.judge(since, until_)
+    verdict = replace(cluster.judge(since, until_), machine=machine)
     assert not verdict.missed
     assert not verdict.doubled
     assert not differences

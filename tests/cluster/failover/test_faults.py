@@ -28,7 +28,7 @@ def nothing(_: Cluster, __: random.Random) -> None:
 def ended_leader(cluster: Cluster, _: random.Random) -> None:
     leader = cluster.wait_for_leader()
     leader.signal(signal.SIGTERM)
-    assert leader.wait(10) == 0
+    assert leader.wait(30) == 0
     time.sleep(2)
 
 
@@ -68,10 +68,10 @@ def fewer_servers(cluster: Cluster, rng: random.Random) -> None:
 def rolling_restart(cluster: Cluster, rng: random.Random) -> None:
     for node in rng.sample(cluster.nodes, len(cluster.nodes)):
         node.signal(signal.SIGTERM)
-        assert node.wait(10) == 0
+        assert node.wait(30) == 0
         cluster.launch(node)
         if node.server:
-            until(node.knows_leader, 15, f"{node.name} is back")
+            until(node.knows_leader, 30, f"{node.name} is back")
 
 
 FAULTS: dict[str, tuple[Fault, float]] = {
@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[Fault, float]] = {
     "two servers left of three, then one": (fewer_servers, 8.0),
     "rolling restart of servers and agents": (rolling_restart, 1.5),
 }
-"""Each with the longest silence (s) that is allowed."""
+"""Each with the longest silence (s) that is allowed on a machine that has nothing else to do."""
 
 
 @pytest.mark.parametrize("seed", REPEATS)
@@ -94,4 +94,4 @@ def test_fault(cluster: Cluster, table: dict[str, list[Verdict]], name: str, see
     fault, longest = FAULTS[name]
     verdict = suffer(cluster, fault, name, seed)
     table.setdefault(name, []).append(verdict)
-    assert verdict.silence <= longest
+    assert verdict.silent_at_most(longest)

@@ -33,4 +33,4 @@ def test_leader_killed_then_stopped(
     fault = f"leader killed, another stopped; {name}"
     verdict = suffer(cluster, killed_and_stopped, fault, seed)
     table.setdefault(fault, []).append(verdict)
-    assert verdict.silence <= LONGEST.get(name, 1.5)
+    assert verdict.silent_at_most(LONGEST.get(name, 1.5))
