@@ -43,7 +43,12 @@ class Schedule(Protocol):
         ...
 
     def count(self, after: int, until: int) -> int:
-        """The number of fires in (``after``, ``until``], found by arithmetic rather than one by one."""
+        """The number of fires in (``after``, ``until``]."""
+        ...
+
+    @property
+    def arithmetic(self) -> bool:
+        """Whether ``count`` is found by arithmetic; otherwise fire by fire, which takes as long as there are many."""
         ...
 
     def sources(self, fire: int) -> Sequence[Source]:

@@ -25,6 +25,10 @@ class Shifted(msgspec.Struct, frozen=True):
     def grace(self) -> int | None:
         return self.schedule.grace
 
+    @property
+    def arithmetic(self) -> bool:
+        return self.schedule.arithmetic
+
     def next(self, after: int) -> int | None:
         fire = self.schedule.next(after - self.shift)
         return None if fire is None or fire + self.shift >= END else fire + self.shift

@@ -40,7 +40,7 @@ class Days(msgspec.Struct, frozen=True, gc=False):
         year, month, number = start.year, start.month, start.day
         while True:
             if self.months >> month & 1:
-                length = _LENGTHS[month] + (month == 2 and _is_leap(year))
+                length = _LENGTHS[month] + (month == 2 and is_leap(year))
                 found = self.shapes[(ordinal - number + 1) % 7 * 4 + length - 28] >> number
                 if found:
                     return ordinal - _EPOCH + (found & -found).bit_length() - 1
@@ -62,7 +62,7 @@ class Days(msgspec.Struct, frozen=True, gc=False):
         year, month, number, left = start.year, start.month, start.day, end - first
         ordinal = first + _EPOCH - number + 1
         while left > 0:
-            length = _LENGTHS[month] + (month == 2 and _is_leap(year))
+            length = _LENGTHS[month] + (month == 2 and is_leap(year))
             inside = min(left, length - number + 1)
             if self.months >> month & 1:
                 found = self.shapes[ordinal % 7 * 4 + length - 28] >> number
@@ -109,5 +109,6 @@ def _weekdays(weekday: Values, first: int, length: int) -> int:
     return wanted
 
 
-def _is_leap(year: int) -> bool:
+def is_leap(year: int) -> bool:
+    """Whether the year has a 29 February."""
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)

@@ -22,6 +22,10 @@ class Every(Atom, frozen=True, gc=False):
     def grace(self) -> None:
         return None
 
+    @property
+    def arithmetic(self) -> bool:
+        return True
+
     def next(self, after: int) -> int | None:
         fire = (after // self.interval + 1) * self.interval
         return fire if fire < END else None
@@ -36,6 +40,10 @@ class Once(Atom, frozen=True, gc=False):
     at: int
     grace: int | None
     zone: Zone
+
+    @property
+    def arithmetic(self) -> bool:
+        return True
 
     def next(self, after: int) -> int | None:
         return self.at if after < self.at else None
@@ -52,6 +60,10 @@ class Never(Atom, frozen=True, gc=False):
     @property
     def grace(self) -> None:
         return None
+
+    @property
+    def arithmetic(self) -> bool:
+        return True
 
     def next(self, after: int) -> int | None:
         return None

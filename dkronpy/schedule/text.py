@@ -16,11 +16,15 @@ from dkronpy.schedule.cron import Cron
 from dkronpy.schedule.days import days
 from dkronpy.schedule.fields import DAY, FIELDS, MONTH, WEEKDAY, expand
 from dkronpy.schedule.hashing import crc, resolve
+from dkronpy.schedule.icalendar import icalendar, is_icalendar
 from dkronpy.schedule.plain import Every, Never, Once
+from dkronpy.schedule.times import Times
 from dkronpy.schedule.zones import Zone, local_zone, zone
 
 LONGEST: Final = 1000
-"""Characters a schedule may have."""
+"""Characters a schedule may have …"""
+LONGEST_RULE: Final = 10_000
+"""… and one of iCalendar's."""
 _CRON_NAMES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -54,7 +58,8 @@ def parse(text: str, timezone: str = "", *, job: str = "", hash: Hash = Hash.IND
 
     Forms: five cron fields (minute, hour, day of month, month, day of week) or six with seconds first; ``@every 90s``;
     ``@at 2026-12-24T18:00:00+01:00``; ``@after 2026-12-24T18:00:00Z <PT2H`` (as ``@at``, but may start 2 h late);
-    ``@manually``; ``@yearly`` … ``@minutely``; ``@H-yearly`` … ``@H-hourly``, at a time drawn from the job's name.
+    ``@manually``; ``@yearly`` … ``@minutely``; ``@H-yearly`` … ``@H-hourly``, at a time drawn from the job's name;
+    ``RRULE:FREQ=DAILY;BYHOUR=9`` and more lines of iCalendar.
     ``TZ=Area/City`` or ``CRON_TZ=Area/City`` may stand before any of them and wins over ``timezone``, an IANA name or
     "" for this host's zone. ``job`` is the name that ``H``, ``R`` and ``~`` are drawn from.
 
@@ -64,13 +69,19 @@ def parse(text: str, timezone: str = "", *, job: str = "", hash: Hash = Hash.IND
     Raises: ScheduleError, and no other, whatever the text.
     """
     where = zone(timezone or local_zone())
-    if len(text) > LONGEST:
-        raise ScheduleError(f"the schedule has {len(text)} characters; at most {LONGEST} are allowed")
-    if strange := re.search(r"[^\t -~]", text := text.strip()):
+    text = text.strip()
+    if prefix := re.match(r"(?:CRON_)?TZ=(\S*)\s*", text[:LONGEST]):
+        where, text = zone(prefix[1]), text[prefix.end() :]
+    rule = is_icalendar(text)
+    longest = LONGEST_RULE if rule else LONGEST
+    if len(text) > longest:
+        raise ScheduleError(f"the schedule has {len(text)} characters; at most {longest} are allowed")
+    if strange := re.search(r"[^\t\r\n -~]" if rule else r"[^\t -~]", text):
         raise ScheduleError(f"the schedule holds the character {strange[0]!r}; only plain ASCII on one line is allowed")
+    if rule:
+        found = icalendar(text, where, job, hash)
+        return _later(found, job) if hash is Hash.DSARI else found
     words = text.split()
-    if words and (prefix := re.match(r"(?:CRON_)?TZ=", words[0])):
-        where = zone(words.pop(0)[prefix.end() :])
     if not words:
         raise ScheduleError(f"the schedule is empty: write cron fields such as '*/5 * * * *', or {', '.join(_NAMES)}")
     if hash is Hash.DSARI:
@@ -88,7 +99,12 @@ def _dsari(words: list[str], where: Zone, job: str) -> Schedule:
     elif name.startswith("@"):
         return _named(name, " ".join(words[1:]), where, job)
     fields = ["H", *words] if len(words) == 5 else [*words[5:6], *words[:5], *words[6:]]
-    return Shifted(_fields(fields, where, job, Hash.DSARI, "last"), crc(job) * SECOND // 0xFFFF_FFFF)
+    return _later(_fields(fields, where, job, Hash.DSARI, "last"), job)
+
+
+def _later(schedule: Schedule, job: str) -> Shifted:
+    """The schedule as dsari has it: later by a part of a second that is drawn from the job's name."""
+    return Shifted(schedule, crc(job) * SECOND // 0xFFFF_FFFF)
 
 
 def _fields(texts: list[str], where: Zone, job: str, hash: Hash, seconds: str) -> Cron:
@@ -140,7 +156,7 @@ def _cron(texts: tuple[str, ...], where: Zone) -> Cron:
         _, _, _, *named = texts
         shown = ", ".join(f"{field.name} {text!r}" for field, text in zip((DAY, MONTH, WEEKDAY), named, strict=True))
         raise ScheduleError(f"the schedule never fires: no year has a day with {shown}")
-    return Cron(minute.star or hour.star, where, second.mask, minute.mask, hour.mask, on)
+    return Cron(minute.star or hour.star, where, on, Times(hour.mask, minute.mask, second.mask))
 
 
 def _interval(text: str) -> int:

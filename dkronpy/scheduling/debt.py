@@ -18,6 +18,9 @@ from dkronpy.scheduling.fires import count_fires, lateness, next_fire
 SINGLE = 1000
 """So many of a job's newest missed fires get a record each; those before them share one."""
 
+MAX_WALK = 3000
+"""So many fires are looked at for one such record, where they can't be counted by arithmetic."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -143,12 +146,26 @@ def _judge(span: Span, fire: int, now: int, pause: Pause | None) -> Due:
 def _aggregate(span: Span, due: Due, now: int, pause: Pause | None) -> Due:
     """Join to a fire that can't run those after it of the same reason, if the newest `SINGLE` of them remain."""
     end = _end_of_reason(span, due, now, pause)
+    if not span.schedule.arithmetic:
+        return _walked(span, due, end)
     total = count_fires(span.job, span.schedule, due.fire - 1, end)
     if total <= SINGLE + 1:
         return due
     count = total - SINGLE
     last = _bisect(lambda time: count_fires(span.job, span.schedule, due.fire - 1, time) >= count, due.fire, end)
     return Due(due.job, due.fire, due.reason, last, count)
+
+
+def _walked(span: Span, due: Due, end: int) -> Due:
+    """As `_aggregate`, for a schedule whose fires can't be counted but one by one: at most `MAX_WALK` of them."""
+    fires = [due.fire]
+    while len(fires) < MAX_WALK:
+        fire = next_fire(span.job, span.schedule, fires[-1])
+        if fire is None or fire > end:
+            break
+        fires.append(fire)
+    count = len(fires) - SINGLE
+    return due if count <= 1 else Due(due.job, due.fire, due.reason, fires[count - 1], count)
 
 
 def _bisect(holds: Callable[[int], bool], low: int, high: int) -> int:

@@ -34,6 +34,10 @@ SCHEDULES = st.one_of(
             "H/2 * * * * *",
             "R/7 * * * * *",
             "@H-hourly",
+            "RRULE:FREQ=SECONDLY",
+            "RRULE:FREQ=SECONDLY;INTERVAL=7;BYHOUR=8;BYSETPOS=-1",
+            "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO",
+            "DTSTART:20270115T080000Z RRULE:FREQ=SECONDLY;COUNT=9 EXDATE:20270115T080003Z",
             "",
         ]
     ),
