@@ -13,6 +13,7 @@ from dkronpy.store.sqlite import SqliteStore
 
 _SHARED: dict[Backend, tuple[str, str]] = {
     Backend.CONSUL: ("dkronpy.store.consul", "ConsulStore"),
+    Backend.DYNAMODB: ("dkronpy.store.dynamodb", "DynamoDbStore"),
     Backend.ETCD: ("dkronpy.store.etcd", "EtcdStore"),
     Backend.REDIS: ("dkronpy.store.redis", "RedisStore"),
 }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dkronpy.store.sqlite import SqliteStore
 from tests.support.consul import Consul
+from tests.support.dynamodb import DynamoDb
 from tests.support.etcd import Etcd
 from tests.support.memory_store import MemoryData, MemoryStore
 from tests.support.redis import Redis
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from dkronpy.store.contract import Store
 
-SERVERS: dict[str, type[StoreServer]] = {kind.backend: kind for kind in (Consul, Etcd, Redis)}
+SERVERS: dict[str, type[StoreServer]] = {kind.backend: kind for kind in (Consul, DynamoDb, Etcd, Redis)}
 """The servers of the shared stores by name."""
 
 

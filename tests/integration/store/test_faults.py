@@ -80,6 +80,7 @@ async def test_a_commit_whose_answer_is_lost(server: StoreServer) -> None:
         opened(server.store(proxy.address, timeout=server.quick)) as store,
         opened(server.store(timeout=server.quick)) as other,
     ):
+        await soon(store)
         proxy.hold_answers()
         committing = asyncio.create_task(store.commit([Guard("a", 0)], [Put("a", b"1")]))
 
@@ -88,8 +89,14 @@ async def test_a_commit_whose_answer_is_lost(server: StoreServer) -> None:
 
         await wait_for(arrived)
         proxy.cut()
-        with pytest.raises(OutcomeUnknown):
-            await committing
+        try:
+            revision = await committing
+        except OutcomeUnknown:
+            pass
+        else:  # the store has found out
+            entry = await other.get("a")
+            assert entry is not None
+            assert entry.revision == revision
         with pytest.raises(Conflict):
             await store.commit([Guard("a", 0)], [Put("a", b"2")])
 
@@ -124,7 +131,7 @@ async def test_cut_connections_under_load(server: StoreServer) -> None:
             proxy.cut()
         await asyncio.sleep(0.2)
         await writers.stop()
-        assert len(writers.answered) > 50
+        assert len(writers.answered) > server.brisk
         await writers.check(other)
         await follower.check(other)
         await follower.stop()

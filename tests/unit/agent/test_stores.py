@@ -9,16 +9,19 @@ from dkronpy.agent.stores import make_store
 from dkronpy.config import load
 from tests.support.stores import SERVERS
 
-PACKAGES = {"etcd": "aetcd", "redis": "redis"}
+PACKAGES = {"dynamodb": "aiobotocore", "etcd": "aetcd", "redis": "redis"}
 """What a backend needs."""
 
 
 @pytest.mark.parametrize("backend", PACKAGES)
 def test_a_missing_package_is_named(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, PACKAGES[backend], None)
-    monkeypatch.delitem(sys.modules, f"dkronpy.store.{backend}", raising=False)
+    package = PACKAGES[backend]
+    for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in [name for name in sys.modules if name.startswith(f"dkronpy.store.{backend}")]:
+        monkeypatch.delitem(sys.modules, name)
     settings = load(["--server", f"--backend={backend}", "--backend-machine=a:1"], {}, search=[]).settings
-    with pytest.raises(StartError, match=rf"{PACKAGES[backend]}.*pip install 'dkronpy\[{backend}\]'"):
+    with pytest.raises(StartError, match=rf"{package}.*pip install 'dkronpy\[{backend}\]'"):
         make_store(settings)
 
 

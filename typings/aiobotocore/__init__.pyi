@@ -1,0 +1,1 @@
+"""The part of aiobotocore that is used; it ships no types."""

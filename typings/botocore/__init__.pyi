@@ -1,0 +1,1 @@
+"""The part of botocore that is used; it ships no types."""
