@@ -12,10 +12,10 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dkronpy.store.addresses import split_machine
+from dkronpy.store.addresses import split_machine, tls_context
 from dkronpy.store.changes import Changes
 from dkronpy.store.consul_log import HEAD, ROOT, Change, Log, Segment, encode_changes
-from dkronpy.store.consul_machines import PORT, Machines, tls_context
+from dkronpy.store.consul_machines import PORT, Machines
 from dkronpy.store.consul_transactions import MAX_BODY, Op, Pair, Refused, encode, read, write
 from dkronpy.store.contract import (
     Conflict,
@@ -78,7 +78,7 @@ class ConsulStore(Store):
         """The newest revision of this store's own commits."""
 
     async def open(self) -> None:
-        tls = tls_context(*self._tls_files) if self._tls else None
+        tls = tls_context("Consul", *self._tls_files) if self._tls else None
         machines = Machines(self._addresses, tls=tls, token=self._token, seconds=self._timeout)
         log = Log(machines)
         try:

@@ -16,7 +16,6 @@ from dkronpy.store.contract import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence, Set
-    from pathlib import Path
     from types import SimpleNamespace
 
 log = logging.getLogger(__name__)
@@ -218,19 +217,6 @@ def _meant(answer: Answer) -> CallFailed:
         return CallFailed(Failure.FULL, text)
     done_nothing = answer.status == 429 or any(words in text for words in _NOTHING_DONE)
     return CallFailed(Failure.AGAIN if done_nothing else Failure.UNKNOWN, text)
-
-
-def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """For TLS: whom to trust (without `ca_file` the usual authorities), and the client's own certificate. Raises
-    Unavailable for a file that can't be used."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-        if cert_file is not None:
-            context.load_cert_chain(cert_file, key_file)
-    except OSError as error:  # ssl.SSLError is one
-        names = ", ".join(str(file) for file in (ca_file, cert_file, key_file) if file is not None)
-        raise Unavailable(f"can't use a file for TLS with Consul ({names}): {error}") from error
-    return context
 
 
 def kv_path(key: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import RedisError as RedisError  # fails here where the package is missing
 
+from dkronpy.store.addresses import tls_context
 from dkronpy.store.changes import Changes
 from dkronpy.store.contract import (
     Compacted,
@@ -37,7 +38,7 @@ from dkronpy.store.redis_data import (
     page_arguments,
     page_entries,
 )
-from dkronpy.store.redis_machines import Failure, Machines, Refused, context, information, script_call, split_machine
+from dkronpy.store.redis_machines import Failure, Machines, Refused, information, machine_at, script_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -78,7 +79,7 @@ class RedisStore(Store):
         """Raises ValueError for machines that are none."""
         if not machines:
             raise ValueError("no machine of redis was given: give at least one as host:port")
-        self._addresses = [split_machine(machine) for machine in machines]
+        self._addresses = [machine_at(machine) for machine in machines]
         self._tls_files = (ca_file, cert_file, key_file)
         self._tls = any(machine.tls for machine in self._addresses) or any(self._tls_files)
         self._user, self._password = user, password
@@ -91,7 +92,7 @@ class RedisStore(Store):
 
     async def open(self) -> None:
         """Warns of a Redis that does not keep what it has answered."""
-        tls = context(*self._tls_files) if self._tls else None
+        tls = tls_context("redis", *self._tls_files) if self._tls else None
         machines = Machines(self._addresses, tls=tls, user=self._user, password=self._password, seconds=self._timeout)
         try:
             await _warn(await machines.wire(), self._timeout)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
+from dkronpy.store.addresses import split_machine
 from dkronpy.store.contract import OutcomeUnknown, StoreError, Unavailable
 from dkronpy.store.redis_data import COMMIT, PAGE, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from dkronpy.store.redis_data import Command
 
@@ -310,37 +310,21 @@ def unusable(info: dict[str, str]) -> str | None:
     return None
 
 
-def context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """For TLS: whom to trust (without `ca_file` the usual authorities), and the client's own certificate. Raises
-    Unavailable for a file that can't be used."""
-    try:
-        made = ssl.create_default_context(cafile=ca_file)
-        if cert_file is not None:
-            made.load_cert_chain(cert_file, key_file)
-    except OSError as error:
-        files = ", ".join(str(file) for file in (ca_file, cert_file, key_file) if file is not None)
-        raise Unavailable(f"can't use the files for TLS with redis ({files}): {error}") from error
-    return made
-
-
-def split_machine(machine: str) -> Machine:
+def machine_at(text: str) -> Machine:
     """`host:port`, `redis://host:port`, `rediss://host:port` for TLS, or `sentinel://host:port/master`. Raises
     ValueError."""
-    scheme, separator, rest = machine.partition("://")
-    address, _, master = (rest if separator else scheme).partition("/")
-    sentinel = scheme == "sentinel" and bool(separator)
+    scheme, separator, rest = text.rpartition("://")
+    address, _, master = rest.partition("/")
+    sentinel = scheme == "sentinel"
     if (separator and scheme not in ("redis", "rediss", "sentinel")) or not address or (master and not sentinel):
         raise ValueError(
-            f"not a machine of redis: {machine!r}; give it as host:port, rediss://host:port for TLS, or "
+            f"not a machine of redis: {text!r}; give it as host:port, rediss://host:port for TLS, or "
             "sentinel://host:port/master"
         )
     if sentinel and not master:
-        raise ValueError(f"not a machine of redis: {machine!r}; add the master's name: {machine.rstrip('/')}/mymaster")
-    host, colon, port = address.rpartition(":")
-    if not colon or "]" in port:  # no port, or a bare IPv6 address in brackets
-        host, port = address, str(SENTINEL_PORT if sentinel else PORT)
-    if not host or not port.isdigit():
-        raise ValueError(f"not a machine of redis: {machine!r}; give it as host:port, IPv6 addresses in brackets")
+        raise ValueError(f"not a machine of redis: {text!r}; add the master's name: {text.rstrip('/')}/mymaster")
+    found, _ = split_machine(address, "redis", SENTINEL_PORT if sentinel else PORT)
+    host, _, port = found.rpartition(":")
     return Machine(host.strip("[]"), int(port), scheme == "rediss", master)
 
 

@@ -13,7 +13,7 @@ from dkronpy.agent.stores import make_store
 from dkronpy.config import Settings
 from dkronpy.store.contract import Put, Unavailable
 from dkronpy.store.redis import RedisStore
-from dkronpy.store.redis_machines import Machine, split_machine, unusable
+from dkronpy.store.redis_machines import Machine, machine_at, unusable
 from tests.support.certificates import make_certificates
 from tests.support.processes import HOST, free_port
 from tests.support.redis import Redis, Sentinel, running_cluster, running_pair
@@ -38,9 +38,9 @@ def test_what_is_no_machine(machine: str) -> None:
 
 
 def test_machines() -> None:
-    assert split_machine("a") == split_machine("redis://a:6379/") == Machine("a", 6379)
-    assert split_machine("rediss://[::1]:7") == Machine("::1", 7, tls=True)
-    assert split_machine("sentinel://a/mymaster") == Machine("a", 26379, master="mymaster")
+    assert machine_at("a") == machine_at("redis://a:6379/") == Machine("a", 6379)
+    assert machine_at("rediss://[::1]:7") == Machine("::1", 7, tls=True)
+    assert machine_at("sentinel://a/mymaster") == Machine("a", 26379, master="mymaster")
 
 
 def test_no_machines() -> None:
@@ -187,5 +187,5 @@ class TestTls:
                 await wrong.open()
 
     async def test_a_file_that_is_missing(self, tmp_path: Path) -> None:
-        with pytest.raises(Unavailable, match=r"can't use the files for TLS with redis \(.*none\.pem\)"):
+        with pytest.raises(Unavailable, match=r"can't use a file for TLS with redis \(.*none\.pem\)"):
             await RedisStore(["a:1"], ca_file=tmp_path / "none.pem").open()

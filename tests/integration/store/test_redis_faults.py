@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,6 +101,7 @@ async def test_memory_is_used_up(tmp_path: Path) -> None:
             for key, outcome in told.items():
                 entry = await store.get(key)
                 assert (entry.revision if entry else None) == (outcome if isinstance(outcome, int) else None)
+            redis.call("CONFIG", "SET", "maxmemory", "1mb")
             with pytest.raises(StoreFull, match="raise maxmemory"):
                 await store.commit([], [Put("more", b"x")])
             redis.call("CONFIG", "SET", "maxmemory", "100mb")
@@ -149,6 +151,24 @@ async def test_everything_is_deleted(redis: Redis) -> None:
             await asyncio.wait_for(follower.task, 10)
 
 
+async def test_an_older_backup_is_restored(redis: Redis) -> None:
+    async with opened(redis.store()) as store:
+        kept = await store.commit([], [Put("a", b"1")])
+        follower = await Follower.of(store)
+        redis.stop()
+        data, backup = redis.folder / "appendonlydir", redis.folder / "backup"
+        shutil.copytree(data, backup)
+        redis.start()
+        await follower.reach(await soon(store))
+        redis.stop()
+        shutil.rmtree(data)
+        backup.rename(data)
+        redis.start()
+        with pytest.raises(Compacted):
+            await asyncio.wait_for(follower.task, 10)
+        assert (await store.list("")).revision == kept
+
+
 class TestFailover:
     async def test_by_hand(self, pair: tuple[Redis, Redis]) -> None:
         master, replica = pair
@@ -173,6 +193,7 @@ class TestFailover:
         async with opened(RedisStore([server.address for server in pair], timeout=1)) as store:
             follower = await Follower.of(store)
             await soon(store)
+            replica.catch_up(master)
             replica.follow(None)
             master.follow(replica)
             await store.commit([Guard("a", 0)], [Put("a", b"1")])
