@@ -17,6 +17,7 @@ from aiohttp import ClientSession, web
 
 from dkronpy import __version__, logs
 from dkronpy.agent.identity import member_of
+from dkronpy.agent.listening import listen
 from dkronpy.agent.resources import StartError, check_port, lock, private_directory
 from dkronpy.agent.server import Server
 from dkronpy.api.services import Keyring
@@ -195,7 +196,7 @@ class Agent:
 
     async def _serve(self, group: asyncio.TaskGroup, listeners: AsyncExitStack) -> None:
         settings = self.settings
-        await self._listen(listeners, self._rpc(), settings.bind_host, settings.rpc_port)
+        await listen(listeners, self._rpc(), settings.bind_host, settings.rpc_port)
         if self._server is None:
             log.info("dkron %s runs jobs", __version__, extra={"node": settings.node_name})
             await self._stop.wait()
@@ -203,7 +204,7 @@ class Agent:
             return
         await self._server.mirror.loaded.wait()
         leading = group.create_task(self._server.leadership.run(), name="leadership")
-        await self._listen(listeners, self._server.api(self, self.faults), settings.http_host, settings.http_port)
+        await listen(listeners, self._server.api(self, self.faults), settings.http_host, settings.http_port)
         extra = {"node": settings.node_name}
         log.info(
             "dkron %s serves http://%s, data in %s", __version__, settings.http_addr, settings.data_dir, extra=extra
@@ -224,15 +225,6 @@ class Agent:
             app.router.add_get(clock_lanes.PATH, clock_lanes.door(name, keys))
             app.router.add_get(lanes.PATH, lanes.door(name, keys, self._server.leadership.received))
         return app
-
-    async def _listen(self, stack: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        try:
-            await web.TCPSite(runner, host, port, backlog=1024).start()
-        except OSError as error:
-            raise StartError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
 
     # ---- the cluster
 

@@ -86,7 +86,12 @@ def _middleware(gate: Gate) -> Middleware:
                 response = problem(error).response()
             except web.HTTPException as error:
                 response = gate.preflight(request) or await _unrouted(request, error)
-            except Exception:
+            except web.RequestPayloadError as error:
+                detail = " ".join(str(error).split())[:200]
+                response = Problem(400, f"the body can't be read as its headers say: {detail}").response()
+            except Exception as error:
+                if isinstance(error, ConnectionResetError) and request.transport is None:
+                    return Problem(400, "the connection ended in the middle of the request").response()
                 log.exception("a request failed", extra={"method": request.method, "path": request.path})
                 response = Problem(500, "the node failed to answer; its log tells why").response()
         return response

@@ -127,7 +127,7 @@ IGNORED: dict[str, str] = {
     **dict.fromkeys(
         ["agent-run-max-retries", "agent-run-retry-initial-interval", "agent-run-retry-max-interval"], _RETRY
     ),
-    "ui": "the dashboard is always served",
+    "ui": "there is no dashboard to switch off",
     "disable-usage-stats": "no usage is ever reported",
     "devmode": "there is no such mode",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import stat
 import time
@@ -42,6 +43,20 @@ def test_only_its_owner_can_read_the_data(agent: Agent) -> None:
     assert {stat.S_IMODE(mode) for mode in found.values() if stat.S_ISDIR(mode)} == {0o700}
     readable = [path for path, mode in found.items() if stat.S_ISREG(mode) and mode & 0o077]
     assert readable == []
+
+
+def test_clients_that_break_off_or_talk_nonsense_are_no_failure_of_the_node(agent: Agent) -> None:
+    with socket.create_connection((HOST, agent.port), 10) as client:
+        client.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
+        assert agent.reachable  # by now the node waits for the rest
+    for port in (agent.port, agent.rpc_port):
+        for request in (b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n"):
+            with socket.create_connection((HOST, port), 10) as client, client.makefile("rb") as answer:
+                client.sendall(request)
+                assert b" 400 " in answer.readline()
+    until(lambda: agent.log.read_text().count("a malformed request was refused") == 4, 10, "each is a line in the log")
+    assert agent.reachable
+    assert "ERROR" not in agent.log.read_text()
 
 
 def test_a_port_in_use_is_named(agent: Agent, make_agent: Callable[..., Agent]) -> None:

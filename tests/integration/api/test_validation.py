@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from typing import Any
@@ -145,6 +146,14 @@ async def test_body_too_large(api: TestClient) -> None:
             yield b" " * (1 << 16)
 
     await problem(await api.post("/v1/jobs", data=endless()), 413)
+
+
+async def test_compressed_bodies(node: ApiNode, api: TestClient) -> None:
+    packed = gzip.compress(json.dumps(job()).encode())
+    for body, status in ((packed, 201), (packed[:40], 400), (b"{}", 400)):
+        async with api.post("/v1/jobs", data=body, headers={"Content-Encoding": "gzip"}) as response:
+            assert response.status == status, await response.text()
+    assert set(node.mirror.jobs) == {"job1"}
 
 
 async def test_huge_numbers_and_keys(api: TestClient) -> None:
