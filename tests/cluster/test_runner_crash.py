@@ -120,10 +120,11 @@ def test_orders_on_their_way_to_a_dying_runner(agent: Agent, witness: Witness) -
     names = every_second(agent, witness, 5)
     pid = agent.process.pid
     for _ in range(10 if FULL else 2):
+        runner = agent.runner()
         # How a run ends that is under way when its runner dies is not always known.
-        until(lambda: 0.3 < time.time() % 1 < 0.6 and agent.get("/v1/busy") == [], 10, "nothing runs")
-        runner, decided = agent.runner(), len(agent.executions(names[0]))
+        until(lambda: agent.get("/v1/busy") == [] and 0.3 < time.time() % 1 < 0.6, 20, "nothing runs")
         os.kill(runner, signal.SIGSTOP)
+        decided = len(agent.executions(names[0]))
         until(lambda decided=decided: len(agent.executions(names[0])) >= decided + 1, 10, "runs are ordered")
         time.sleep(0.9 - time.time() % 1 % 0.9)  # so that the next runs are due while there is no runner
         os.kill(runner, signal.SIGKILL)
@@ -137,8 +138,8 @@ def test_orders_on_their_way_to_a_dying_runner(agent: Agent, witness: Witness) -
 def test_orders_of_a_dead_agent_that_its_runner_has_yet_to_read(agent: Agent, witness: Witness) -> None:
     names = every_second(agent, witness, 5)
     for _ in range(5 if FULL else 1):
-        runner, decided = agent.runner(), len(agent.executions(names[0]))
-        os.kill(runner, signal.SIGSTOP)
+        os.kill(runner := agent.runner(), signal.SIGSTOP)
+        decided = len(agent.executions(names[0]))
         until(lambda decided=decided: len(agent.executions(names[0])) >= decided + 2, 10, "runs are ordered")
         agent.kill()
         agent.launch()

@@ -304,7 +304,7 @@ def killed_after(path: Path, seconds: float) -> list[tuple[int, int]]:
     """What a process that writes to `path` was answered before it was killed: pairs of client and group."""
     with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout
-        first = writer.stdout.readline()
+        first = "".join(writer.stdout.readline() for _ in range(8))
         time.sleep(seconds)
         writer.send_signal(signal.SIGKILL)
         lines = (first + writer.stdout.read()).splitlines()
