@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,10 +84,16 @@ def test_jobs_answered_with_201_survive_kill_9(make_agent: Callable[..., Agent],
 
 
 def counting(agent: Agent, witness: Witness, lines: int = LINES) -> tuple[int, bytes]:
-    """Start a run that counts a line each tenth of a second; its group, and the output it will have."""
-    command = f'{witness.note()}; for i in $(seq 1 {lines}); do echo "line $i"; sleep 0.1; done; exit 7'
-    agent.job("count", command)
+    """Start a run that counts a line each tenth of a second, and then waits for `go`; its group, and the output it
+    will have."""
+    count = f'for i in $(seq 1 {lines}); do echo "line $i"; sleep 0.1; done'
+    agent.job("count", f"{witness.note()}; {count}; until [ -e {witness.path}-go ]; do sleep 0.1; done; exit 7")
     return agent.run("count"), b"".join(b"line %d\n" % number for number in range(1, lines + 1))
+
+
+def go(witness: Witness) -> None:
+    """Let the run end once it has counted."""
+    Path(f"{witness.path}-go").touch()
 
 
 def running(agent: Agent, group: int, lines: int) -> Any:
@@ -96,11 +103,12 @@ def running(agent: Agent, group: int, lines: int) -> Any:
         found = agent.executions("count", f"&group={group}")
         return found[0] if found and agent.output(found[0]).count(b"\n") >= lines else None
 
-    return until(look, LINES / 10, f"{lines} lines of the run are stored")
+    return until(look, LINES / 10 + 10, f"{lines} lines of the run are stored")
 
 
 def ended_once(agent: Agent, witness: Witness, group: int, expected: bytes) -> None:
-    """The run ended once, as it should, and nothing is left of it."""
+    """The run ends once, as it should, and nothing is left of it."""
+    go(witness)
     execution = agent.ended("count", group, LINES / 10 + 10)
     assert (execution["state"], execution["exit_code"], execution["error"]) == ("failed", 7, "")
     assert agent.output(execution) == expected
@@ -129,7 +137,8 @@ def test_a_run_that_ends_while_the_agent_is_away(agent: Agent, witness: Witness)
     group, expected = counting(agent, witness, LINES // 2)
     running(agent, group, LINES // 4)
     agent.kill()
-    until(lambda: not agent.runs(), LINES / 10 + 5, "the run is over")
+    go(witness)
+    until(lambda: not agent.runs(), LINES / 10 + 10, "the run is over")
     agent.start()
     ended_once(agent, witness, group, expected)
 
@@ -169,6 +178,7 @@ def test_a_run_goes_on_over_term(agent: Agent, witness: Witness) -> None:
     assert {part.event for part in parts} == {"output"}
     agent.start()
     # The stream is resumed where it broke off.
+    go(witness)
     rest = list(agent.follow(f"/v1/jobs/count/executions/{execution['id']}/output?follow&offset={parts[-1].id}"))
     ended_once(agent, witness, group, expected)
     assert rest[-1].event == "end"

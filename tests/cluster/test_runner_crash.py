@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -18,11 +19,11 @@ KILLS = 40 if FULL else 6
 
 
 @pytest.mark.parametrize("with_agent", [False, True])
-def test_a_run_is_adopted_or_lost_once(agent: Agent, witness: Witness, with_agent: bool) -> None:
+def test_a_run_is_adopted_or_lost_once(agent: Agent, witness: Witness, tmp_path: Path, with_agent: bool) -> None:
+    go = tmp_path / "go"
+    count = f'for i in $(seq 1 {LINES}); do echo "line $i"; sleep 0.1; done'
     agent.job(
-        "count",
-        f'{witness.note()}; for i in $(seq 1 {LINES}); do echo "line $i"; sleep 0.1; done; exit 7',
-        concurrency="forbid",
+        "count", f"{witness.note()}; {count}; until [ -e {go} ]; do sleep 0.1; done; exit 7", concurrency="forbid"
     )
     group = agent.run("count")
     until(lambda: len(agent.get("/v1/busy")) == 1 and witness.lines(), 10, "the run is running")
@@ -30,8 +31,10 @@ def test_a_run_is_adopted_or_lost_once(agent: Agent, witness: Witness, with_agen
     if with_agent:
         agent.kill()
         agent.start()
-    execution = agent.ended("count", group, LINES / 10 + 10)
     expected = b"".join(b"line %d\n" % number for number in range(1, LINES + 1))
+    until(lambda: agent.output(agent.executions("count")[0]) == expected, 30, "the successor has its output")
+    go.touch()
+    execution = agent.ended("count", group)
     # Where the kernel tells how a process ended that is not the runner's child, nothing at all is lost.
     assert (execution["state"], execution["exit_code"]) in {("failed", 7), ("lost", None)}
     assert agent.output(execution) == expected
