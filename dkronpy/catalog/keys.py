@@ -40,6 +40,8 @@ class Keys:
         self.pause = f"{self.root}pause"
         self.epoch = f"{self.root}leader/epoch"
         self.lease = f"{self.root}lease"
+        self.backup = f"{self.root}backup"
+        """A mark, set for a moment by who takes a backup."""
 
     def job(self, name: str) -> str:
         return f"{self.root}jobs/{name}"
