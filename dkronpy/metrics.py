@@ -88,6 +88,7 @@ class Metrics:
         )
         self.queued = Gauge("dkron_queued_executions", "Executions that wait to be tried again.", registry=registry)
         self.in_flight = Gauge("dkron_groups_in_flight", "Groups that have not ended.", registry=registry)
+        self.waiting = Gauge("dkron_fires_waiting", "Fires that wait for their turn or for a node.", registry=registry)
         self.unarchived = Gauge("dkron_groups_in_store", "Groups not yet moved to the history.", registry=registry)
         self.running = Gauge("dkron_running_executions", "Runs in flight on this node.", registry=registry)
         self.loop_lag = Gauge(
@@ -117,4 +118,5 @@ class Metrics:
         self.cursor_lag.set(max(now - head[0], 0) / 1e9 if head is not None else 0)
         self.queued.set(len(board.retries))
         self.in_flight.set(sum(map(len, board.in_flight.values())))
+        self.waiting.set(sum(map(len, board.waiting.by_job.values())))
         self.unarchived.set(len(board.groups))

@@ -17,6 +17,7 @@ from dkronpy.api.events import Events
 from dkronpy.api.executions import ExecutionRoutes
 from dkronpy.api.explain import ExplainRoutes
 from dkronpy.api.exposition import MetricsRoutes
+from dkronpy.api.groups import GroupRoutes
 from dkronpy.api.imports import ImportRoutes
 from dkronpy.api.jobs import JobRoutes
 from dkronpy.api.keyring import KeyringRoutes
@@ -54,6 +55,7 @@ def build(services: Services) -> web.Application:
         ChangeRoutes(context),
         RestoreRoutes(context),
         ClusterRoutes(context),
+        GroupRoutes(context),
         KeyringRoutes(context),
         Events(services.mirror, views, streams),
         DocumentRoutes(),

@@ -32,6 +32,8 @@ class Verdict(StrEnum):
     """At least one execution is over."""
     IN_FLIGHT = "in_flight"
     """It was decided to run and is not over."""
+    WAITING = "waiting"
+    """It was decided to run and waits for its turn, or for a node."""
     SKIPPED = "skipped"
     MISSED = "missed"
     UNDECIDED = "undecided"
@@ -47,14 +49,27 @@ class Verdict(StrEnum):
 
 
 _REASONS: Final = {
-    Reason.OVERLAP: "an earlier run was still in flight, and the job forbids overlap",
+    Reason.OVERLAP: "an earlier run was in flight, and the job does not overlap with itself",
     Reason.PAUSED: "all scheduling was paused",
     Reason.NO_TARGET: "no alive node had the job's tags",
     Reason.OUTSIDE_WINDOW: "it was decided later than the job's catch-up window allows",
-    Reason.SUPERSEDED: "a newer fire was owed too, and the job catches up only the latest",
+    Reason.SUPERSEDED: "there was a newer fire, and the job wants only the newest",
     Reason.NOT_WANTED: "it was decided late, and the job wants no late fires",
     Reason.TOO_MANY_TARGETS: "more nodes had the job's tags than one run can have: give a tag a count, as in web:10",
+    Reason.QUEUE_FULL: "as many of its fires waited as may: queue_limit",
+    Reason.GROUP_FULL: "all places in its concurrency groups were taken",
+    Reason.CANCELLED: "somebody ended it while it waited",
+    Reason.DELETED: "the job was deleted while it waited",
     Reason.DISABLED: "its parent succeeded, but the job was disabled, not begun or expired",
+}
+
+
+_OVERLAPS: Final = {
+    Concurrency.FORBID: "it will be skipped",
+    Concurrency.QUEUE_ONE: "it will wait for its end, or be skipped if another waits already",
+    Concurrency.QUEUE: "it will wait for its end, unless too many wait already",
+    Concurrency.CANCEL_OTHER: "that one will be ended first",
+    Concurrency.REPLACE: "that one will be killed first",
 }
 
 
@@ -145,8 +160,8 @@ class ExplainRoutes:
         if self._services.cluster.leader() is None:
             words += ", once there is a leader"
         flying = any(not run.value.state.final for run in mirror.runs.get(job.name, {}).values())
-        if flying and job.concurrency is Concurrency.FORBID:
-            words += ", unless the run that is in flight goes on until then: the job forbids overlap"
+        if flying and job.concurrency is not Concurrency.ALLOW:
+            words += f", and if the run that is in flight goes on until then: {_OVERLAPS[job.concurrency]}"
         return Verdict.WILL_RUN, words
 
     def _unrecorded(self, job: Job, fire: int) -> tuple[Verdict, str]:
@@ -201,6 +216,9 @@ def _from_records(executions: Sequence[Execution]) -> tuple[Verdict, str]:
         why = next((words for reason, words in _REASONS.items() if reason == first.reason), first.reason)
         more = f" (one record stands for {first.count} such fires)" if first.count > 1 else ""
         return verdict, f"it was {verdict}: {why}{more}"
+    if first.waits:
+        why = next((words for reason, words in _REASONS.items() if reason == first.reason), first.reason)
+        return Verdict.WAITING, f"it waits: {why}{f' ({first.error})' if first.error else ''}"
     states = ", ".join(f"{execution.node} {execution.state} (attempt {execution.attempt})" for execution in executions)
     over = any(execution.state.final for execution in executions)
     return Verdict.RAN if over else Verdict.IN_FLIGHT, f"by {first.trigger}: {states}"

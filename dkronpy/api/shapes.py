@@ -62,6 +62,10 @@ class JobShape(msgspec.Struct, frozen=True, gc=False):
     hash_id: str
     retry: RetryShape
     catchup: CatchupShape
+    queue_limit: int
+    concurrency_groups: tuple[str, ...]
+    priority: int
+    wait_for_target: str
     created_at: str | None
     updated_at: str | None
     running: int
@@ -100,10 +104,17 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         hash_id=job.hash_id,
         retry=_retry_shape(job.retry),
         catchup=_catchup_shape(job.catchup),
+        queue_limit=job.queue_limit,
+        concurrency_groups=job.concurrency_groups,
+        priority=job.priority,
+        wait_for_target=_duration(job.wait_for_target),
         created_at=time_or_null(job.created),
         updated_at=time_or_null(job.since),
         running=running,
     )
+
+
+_duration = functools.lru_cache(maxsize=1024)(format_duration)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -144,6 +155,7 @@ class ExecutionShape(msgspec.Struct, frozen=True, gc=False):
     count: int
     replaced: tuple[str, ...]
     env: dict[str, str]
+    concurrency_group: str
 
 
 def execution_shape(execution: Execution, output: Output | None, *, with_output: bool = True) -> ExecutionShape:
@@ -174,6 +186,7 @@ def execution_shape(execution: Execution, output: Output | None, *, with_output:
         count=execution.count,
         replaced=execution.replaced,
         env=execution.env,
+        concurrency_group=execution.concurrency_group,
     )
 
 

@@ -12,7 +12,7 @@ from dkronpy.catalog.keys import KINDS, Keys, encode
 from dkronpy.catalog.mirror import Held, Mirror
 from dkronpy.model.execution import Trigger
 from dkronpy.model.job import Edit, Job, JobState
-from dkronpy.model.records import Clear, Drain, KillRecord, Pause, TriggerRecord
+from dkronpy.model.records import Clear, ConcurrencyGroup, Drain, KillRecord, Pause, TriggerRecord
 from dkronpy.model.run import Key
 from dkronpy.store.contract import Conflict, Delete, Guard, Operation, Put, Store
 
@@ -209,6 +209,26 @@ class Jobs:
         """Let a node get runs again. Returns whether it was drained."""
         while (held := self._mirror.drains.get(node)) is not None:
             key = self._keys.drain(node)
+            if await self._commit([Guard(key, held.revision)], [Delete(key)]) is not None:
+                return True
+        return False
+
+    async def define_group(self, name: str, places: int, description: str, *, by: str) -> bool:
+        """Let a concurrency group have so many places. Returns whether it is new."""
+        key = self._keys.concurrency_group(name)
+        while True:
+            held = self._mirror.limits.get(name)
+            new = ConcurrencyGroup(places, description, self._now(), by)
+            if (
+                await self._commit([Guard(key, 0 if held is None else held.revision)], [Put(key, encode(new))])
+                is not None
+            ):
+                return held is None
+
+    async def undefine_group(self, name: str) -> bool:
+        """Let a concurrency group have one place again. Returns whether it was defined."""
+        key = self._keys.concurrency_group(name)
+        while (held := self._mirror.limits.get(name)) is not None:
             if await self._commit([Guard(key, held.revision)], [Delete(key)]) is not None:
                 return True
         return False

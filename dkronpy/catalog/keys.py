@@ -9,7 +9,18 @@ import msgspec
 
 from dkronpy.model.execution import execution_id, parse_execution_id
 from dkronpy.model.job import Edit, Job, JobState
-from dkronpy.model.records import Clear, Cursor, Drain, Epoch, GroupRecord, KillRecord, Lease, Pause, TriggerRecord
+from dkronpy.model.records import (
+    Clear,
+    ConcurrencyGroup,
+    Cursor,
+    Drain,
+    Epoch,
+    GroupRecord,
+    KillRecord,
+    Lease,
+    Pause,
+    TriggerRecord,
+)
 from dkronpy.model.run import Key
 
 encode: Final = msgspec.json.Encoder().encode
@@ -22,6 +33,7 @@ KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "triggers": msgspec.json.Decoder(TriggerRecord),
     "kills": msgspec.json.Decoder(KillRecord),
     "clears": msgspec.json.Decoder(Clear),
+    "groups": msgspec.json.Decoder(ConcurrencyGroup),
     "drains": msgspec.json.Decoder(Drain),
     "cursor": msgspec.json.Decoder(Cursor),
     "pause": msgspec.json.Decoder(Pause),
@@ -61,6 +73,10 @@ class Keys:
 
     def clear(self, name: str) -> str:
         return f"{self.root}clears/{name}"
+
+    def concurrency_group(self, name: str) -> str:
+        """Quoted, since its name may have blanks and colons."""
+        return f"{self.root}groups/{quote(name, safe='')}"
 
     def drain(self, node: str) -> str:
         """Quoted, since a member may have any name."""

@@ -13,14 +13,24 @@ import msgspec
 from dkronpy.catalog.keys import KINDS, Keys, killed_key
 from dkronpy.model.execution import Execution, execution_id
 from dkronpy.model.job import Job, JobState
-from dkronpy.model.records import Clear, Cursor, Drain, Epoch, GroupRecord, KillRecord, Pause, TriggerRecord
+from dkronpy.model.records import (
+    Clear,
+    ConcurrencyGroup,
+    Cursor,
+    Drain,
+    Epoch,
+    GroupRecord,
+    KillRecord,
+    Pause,
+    TriggerRecord,
+)
 from dkronpy.model.run import Key
 from dkronpy.store.contract import Compacted, Entry, Event, Store, Unavailable
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-MIRRORED = ("jobs", "states", "runs", "triggers", "kills", "clears", "drains", "cursor", "pause", "leader")
+MIRRORED = ("jobs", "states", "runs", "triggers", "kills", "clears", "drains", "groups", "cursor", "pause", "leader")
 """The kinds kept in memory: all but edits and the lease, which are only passed on to the listeners."""
 
 
@@ -62,6 +72,8 @@ class Mirror:
         self.clears: dict[str, Held[Clear]] = {}
         self.drains: dict[str, Held[Drain]] = {}
         """By node."""
+        self.limits: dict[str, Held[ConcurrencyGroup]] = {}
+        """Concurrency groups that are defined, by name."""
         self.children: dict[str, set[str]] = {}
         """Names of the jobs that have this job as parent."""
         self.cursor: Held[Cursor] | None = None
@@ -137,6 +149,7 @@ class Mirror:
         yield from map(keys.kill, self.kills)
         yield from map(keys.clear, self.clears)
         yield from map(keys.drain, self.drains)
+        yield from map(keys.concurrency_group, self.limits)
         singles = ((self.cursor, keys.cursor), (self.pause, keys.pause), (self.epoch, keys.epoch))
         yield from (key for held, key in singles if held is not None)
 
@@ -184,6 +197,8 @@ class Mirror:
                 old = _replace(self.clears, name, held)
             case "drains":
                 old = _replace(self.drains, unquote(name), held)
+            case "groups":
+                old = _replace(self.limits, unquote(name), held)
             case "triggers":
                 old = _replace(self.triggers, (name, int(rest)), held)
             case _:

@@ -8,18 +8,33 @@ from __future__ import annotations
 
 from dkronpy.client.api import DEFAULT_URL, Client
 from dkronpy.client.errors import ClientError, Conflict, FieldError, NotFound, Refused, Unavailable, Unreachable
-from dkronpy.client.shapes import Chunk, Execution, Explanation, Fire, Job, KeyReport, Member, Pause, Peer, Piece
+from dkronpy.client.shapes import (
+    Chunk,
+    ConcurrencyGroup,
+    Execution,
+    Explanation,
+    Fire,
+    GroupUse,
+    Job,
+    KeyReport,
+    Member,
+    Pause,
+    Peer,
+    Piece,
+)
 
 __all__ = [
     "DEFAULT_URL",
     "Chunk",
     "Client",
     "ClientError",
+    "ConcurrencyGroup",
     "Conflict",
     "Execution",
     "Explanation",
     "FieldError",
     "Fire",
+    "GroupUse",
     "Job",
     "KeyReport",
     "Member",

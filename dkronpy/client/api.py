@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from dkronpy.client.errors import Unreachable
-from dkronpy.client.shapes import Chunk, Execution, Explanation, Fire, Job, KeyReport, Member, Pause, Peer, Piece
+from dkronpy.client.shapes import (
+    Chunk,
+    ConcurrencyGroup,
+    Execution,
+    Explanation,
+    Fire,
+    Job,
+    KeyReport,
+    Member,
+    Pause,
+    Peer,
+    Piece,
+)
 from dkronpy.client.transport import Transport
 
 if TYPE_CHECKING:
@@ -85,6 +97,24 @@ class Client:
         """Why the job did, did not or will run at a time (RFC 3339; default: its next fire), from the records."""
         query = {"at": at} if at else None
         return cast("Explanation", self._ask("GET", f"{_job(name)}/explain", query=query))
+
+    # concurrency groups
+
+    def groups(self) -> list[ConcurrencyGroup]:
+        """Those that are defined, or that jobs name."""
+        return cast("list[ConcurrencyGroup]", self._ask("GET", "/v1/groups"))
+
+    def group(self, name: str) -> ConcurrencyGroup:
+        return cast("ConcurrencyGroup", self._ask("GET", f"/v1/groups/{quote(name, safe='')}"))
+
+    def define_group(self, name: str, places: int, description: str = "") -> ConcurrencyGroup:
+        """Define a concurrency group, or change it."""
+        body = {"max": places, "description": description}
+        return cast("ConcurrencyGroup", self._ask("PUT", f"/v1/groups/{quote(name, safe='')}", body=body))
+
+    def undefine_group(self, name: str) -> ConcurrencyGroup:
+        """Returns it as it was."""
+        return cast("ConcurrencyGroup", self._ask("DELETE", f"/v1/groups/{quote(name, safe='')}"))
 
     # executions
 

@@ -39,9 +39,34 @@ class Job(TypedDict):
     hash_id: str
     retry: dict[str, Any]
     catchup: dict[str, Any]
+    queue_limit: int
+    concurrency_groups: list[str]
+    priority: int
+    wait_for_target: str
     created_at: str | None
     updated_at: str | None
     running: int
+
+
+class GroupUse(TypedDict):
+    """A fire that holds a place in a concurrency group, or waits for one."""
+
+    job: str
+    group: int
+    since: str | None
+
+
+class ConcurrencyGroup(TypedDict):
+    """`defined` is false for one that jobs name and nobody has defined."""
+
+    name: str
+    max: int
+    description: str
+    defined: bool
+    updated_at: str | None
+    updated_by: str
+    running: list[GroupUse]
+    waiting: list[GroupUse]
 
 
 class Execution(TypedDict):
@@ -58,6 +83,7 @@ class Execution(TypedDict):
     attempt: int
     output_truncated: bool
     state: str
+    concurrency_group: str
     fire_time: str | None
     decided_at: str | None
     reason: str

@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import unquote
 
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import JobError, Jobs
@@ -26,7 +27,6 @@ from dkronpy.model.lane import (
     Ask,
     Attach,
     Inventory,
-    Kill,
     Orders,
     OutputPart,
     Recorded,
@@ -239,9 +239,9 @@ class Leader:
                 runs = tuple(step.orders[index].run for index in indices)
                 lane.send(Orders(spool, runs))
                 self._starting.update(dict.fromkeys((run.key for run in runs), asyncio.get_running_loop().time()))
-        for key in step.kills:
-            if (lane := self._lanes.get(key[3])) is not None:
-                lane.send(Kill(key))
+        for kill in step.kills:
+            if (lane := self._lanes.get(kill.key[3])) is not None:
+                lane.send(kill)
         for execution, report in step.archive:
             self._archive.result(execution, report)
         for report in step.strays:
@@ -313,6 +313,8 @@ class Leader:
                     self._chore_clear(change.name)
                 case "pause":
                     board.pause = change.new
+                case "groups":
+                    board.waiting.limit(unquote(change.name), None if change.new is None else change.new.max)
                 case "states" if change.new is not None:
                     board.state_given(change.name, change.new)
                 case _:

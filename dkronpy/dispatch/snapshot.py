@@ -46,6 +46,7 @@ def snapshot(mirror: Mirror, edits: dict[str, Sequence[Edit]], now: int) -> Snap
         edits=edits,
         cursor=Cursor(now) if mirror.cursor is None else mirror.cursor.value,
         pause=None if mirror.pause is None else mirror.pause.value,
+        limits={name: held.value.max for name, held in mirror.limits.items()},
     )
 
 

@@ -11,7 +11,8 @@ class State(StrEnum):
     """Where an execution stands. The last seven are final."""
 
     QUEUED = "queued"
-    """Recorded, to be sent to its node at `not_before`."""
+    """A retry: recorded, to be sent to its node at `not_before`. Or a fire (attempt 0, no node) that waits for its
+    turn, for the `reason` given."""
     DISPATCHED = "dispatched"
     """Recorded and sent to its node, which has not yet said that it started."""
     RUNNING = "running"
@@ -68,11 +69,19 @@ class Reason(StrEnum):
     OUTSIDE_WINDOW = "outside_window"
     """Decided later than the catch-up window allows."""
     SUPERSEDED = "superseded"
-    """Catch-up policy `latest`: a newer fire of the job was owed too."""
+    """Catch-up policy `latest`, or one of overlap that keeps only the newest: there was a newer fire of the job."""
     NOT_WANTED = "not_wanted"
     """Catch-up policy `none`."""
     TOO_MANY_TARGETS = "too_many_targets"
     """More nodes have the job's tags than one group can hold."""
+    QUEUE_FULL = "queue_full"
+    """As many of the job's fires wait as may."""
+    GROUP_FULL = "group_full"
+    """All places in the job's concurrency groups are taken. Only of a fire that waits."""
+    CANCELLED = "cancelled"
+    """Somebody ended it while it waited."""
+    DELETED = "deleted"
+    """The job was deleted while it waited."""
     DISABLED = "disabled"
     """A parent's success would have started it, but the job is disabled, not begun or expired."""
 
@@ -97,7 +106,7 @@ class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     decided: int = 0
     """When the leader decided it."""
     not_before: int = 0
-    """For `queued`: when its order goes out."""
+    """For `queued`: when its order goes out; for a fire that waits for a node: until when."""
     started: int | None = None
     finished: int | None = None
     exit_code: int | None = None
@@ -118,6 +127,8 @@ class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Of all bytes the run wrote, hex; empty while it runs."""
     last: int = 0
     count: int = 1
+    concurrency_group: str = ""
+    """The concurrency group in which the run holds a place while it is in flight."""
     replaced: tuple[str, ...] = ()
     """States a later true report replaced, oldest first: `lost at <ns>: <error>`."""
 
@@ -134,6 +145,11 @@ class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def success(self) -> bool:
         return self.state is State.SUCCESS
+
+    @property
+    def waits(self) -> bool:
+        """Whether it stands for a fire that waits for its turn: no node is chosen yet."""
+        return self.state is State.QUEUED and not self.attempt
 
 
 def execution_id(group: int, attempt: int, node: str) -> str:

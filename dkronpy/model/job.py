@@ -13,14 +13,26 @@ import msgspec
 
 from dkronpy.model.duration import SECOND
 
+QUEUE_LIMIT = 100
+"""How many fires of a job may wait, where it does not say."""
+
 
 class Concurrency(StrEnum):
-    """What happens when a run is due while another group of the same job is in flight."""
+    """What happens when a run is due while another group of the same job is in flight. Holds for every run, whatever
+    asked for it. But for `allow`, a job never overlaps with itself."""
 
     ALLOW = "allow"
     """Start it beside the running one."""
     FORBID = "forbid"
-    """Skip it, and record the skip with the reason `overlap`. Holds for manual runs too."""
+    """Skip it, and record the skip with the reason `overlap`."""
+    QUEUE_ONE = "queue_one"
+    """Start it when the running one has ended; while it waits, further ones are skipped."""
+    QUEUE = "queue"
+    """Start it when those before it have ended; when `queue_limit` wait, further ones are skipped."""
+    CANCEL_OTHER = "cancel_other"
+    """End the running one (TERM, and KILL after its grace), then start it; one that waited before it is skipped."""
+    REPLACE = "replace"
+    """As `cancel_other`, but the running one gets KILL at once."""
 
 
 class CatchupPolicy(StrEnum):
@@ -100,6 +112,14 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     starts_at: int | None = None
     expires_at: int | None = None
     catchup: Catchup = Catchup()
+    queue_limit: int = QUEUE_LIMIT
+    """How many of the job's fires may wait at most, for whatever reason."""
+    concurrency_groups: tuple[str, ...] = ()
+    """A run holds a place in one of these as long as it is in flight, and waits until there is one."""
+    priority: int = 0
+    """Among jobs that wait for the same concurrency group the highest goes first."""
+    wait_for_target: int = 0
+    """ns that a fire waits for a node with the job's tags; then it is skipped."""
 
 
 class JobStatus(StrEnum):

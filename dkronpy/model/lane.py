@@ -42,9 +42,10 @@ class Orders(msgspec.Struct, frozen=True, tag="orders", array_like=True):
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill", array_like=True):
-    """End a run: TERM to its process group, KILL after its grace."""
+    """End a run: TERM to its process group, KILL after its grace; with `force` KILL at once."""
 
     key: Key
+    force: bool = False
 
 
 class Recorded(msgspec.Struct, frozen=True, tag="recorded", array_like=True):

@@ -87,6 +87,16 @@ class KillRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     by: str = ""
 
 
+class ConcurrencyGroup(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A cluster-wide limit on runs in flight: those of all jobs that name the group. One that jobs name and nobody has
+    defined has one place. `since` in ns."""
+
+    max: int = 1
+    description: str = ""
+    since: int = 0
+    by: str = ""
+
+
 class Clear(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A durable request to delete a job's history up to the group `until` (ns) and to set its counters to zero."""
 

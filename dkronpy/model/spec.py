@@ -6,6 +6,7 @@ null stands for "not given", so that a job that was read can be written back who
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeVar
@@ -16,7 +17,18 @@ from pydantic_core import ErrorDetails
 
 from dkronpy.model.duration import format_duration, parse_duration
 from dkronpy.model.executors import check
-from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Hash, Job, JobState, JobStatus, Retry, RetryTarget
+from dkronpy.model.job import (
+    QUEUE_LIMIT,
+    Catchup,
+    CatchupPolicy,
+    Concurrency,
+    Hash,
+    Job,
+    JobState,
+    JobStatus,
+    Retry,
+    RetryTarget,
+)
 from dkronpy.model.times import parse_rfc3339, rfc3339
 
 MAX_NAME: Final = 64
@@ -27,6 +39,8 @@ MAX_VALUE: Final = 100_000
 MAX_ENTRIES: Final = 100
 """Entries of each map of strings."""
 MAX_RETRIES: Final = 100
+MAX_QUEUE: Final = 1000
+_GROUP_NAME: Final = re.compile(r"[- A-Za-z0-9_+.:@]{1,64}")
 MAX_WAIT: Final = parse_duration("3650d")
 
 
@@ -75,6 +89,25 @@ Duration = Annotated[int, BeforeValidator(_duration)]
 """Text in, ns out."""
 Time = Annotated[int | None, BeforeValidator(_time)]
 """RFC 3339 in, ns since the epoch out."""
+
+
+def check_group_name(name: str) -> str:
+    """A concurrency group's name, as dsari has them. Raises ValueError."""
+    if not _GROUP_NAME.fullmatch(name) or name in (".", ".."):
+        raise ValueError(
+            f"{name[:MAX_NAME]!r} is no name of a group: use 1 to 64 letters, digits, blanks and . _ - + : @"
+        )
+    return name
+
+
+def _as_tuple(value: Any) -> Any:
+    """A list as JSON has it."""
+    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+GroupNames = Annotated[
+    tuple[Annotated[str, AfterValidator(check_group_name)], ...], Field(max_length=10), BeforeValidator(_as_tuple)
+]
 
 
 class Spec(BaseModel):
@@ -138,6 +171,10 @@ class JobSpec(ScheduleSpec):
     executor_config: Values = Field(default_factory=dict)
     ephemeral: bool = False
     catchup: CatchupSpec = CatchupSpec()
+    queue_limit: Annotated[int, Field(ge=1, le=MAX_QUEUE)] = QUEUE_LIMIT
+    concurrency_groups: GroupNames = ()
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    wait_for_target: Duration = 0
 
 
 class PreviewSpec(ScheduleSpec):
@@ -239,6 +276,10 @@ def to_job(spec: JobSpec) -> Job:
         executor_config=spec.executor_config,
         ephemeral=spec.ephemeral,
         catchup=Catchup(window=catchup.window, policy=catchup.policy),
+        queue_limit=spec.queue_limit,
+        concurrency_groups=spec.concurrency_groups,
+        priority=spec.priority,
+        wait_for_target=spec.wait_for_target,
     )
 
 
@@ -272,6 +313,10 @@ def to_document(job: Job) -> dict[str, Any]:
         "starts_at": None if job.starts_at is None else rfc3339(job.starts_at),
         "expires_at": None if job.expires_at is None else rfc3339(job.expires_at),
         "catchup": {"window": format_duration(job.catchup.window), "policy": job.catchup.policy.value},
+        "queue_limit": job.queue_limit,
+        "concurrency_groups": list(job.concurrency_groups),
+        "priority": job.priority,
+        "wait_for_target": format_duration(job.wait_for_target),
     }
 
 
@@ -282,6 +327,7 @@ _KINDS: Final[dict[type, str]] = {
     float: "a number",
     dict: "an object",
     list: "a list",
+    tuple: "a list",
 }
 
 
@@ -300,6 +346,7 @@ _MESSAGES: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
     "int_type": lambda _: "must be a whole number",
     "float_type": lambda _: "must be a number",
     "finite_number": lambda _: "must be a finite number",
+    "tuple_type": lambda _: "must be a list",
     "dict_type": lambda _: "must be an object",
     "model_type": lambda _: "must be an object",
     "model_attributes_type": lambda _: "must be an object",
@@ -311,7 +358,9 @@ _MESSAGES: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
     "enum": lambda context: f"must be one of {context['expected']}",
     "value_error": lambda context: str(context["error"]),
 }
-_SHOWS_KIND: Final = frozenset({"string_type", "bool_type", "int_type", "float_type", "dict_type", "model_type"})
+_SHOWS_KIND: Final = frozenset(
+    {"string_type", "bool_type", "int_type", "float_type", "tuple_type", "dict_type", "model_type"}
+)
 
 
 def field_errors(error: ValidationError) -> list[tuple[str, str]]:

@@ -80,9 +80,9 @@ class RunnerClient:
         reply = await self._call(Start(next(self._numbers), list(specs)))
         return dict(reply.refused)
 
-    async def kill(self, key: Key) -> bool:
-        """End a run by force. Returns whether it was running. Raises: ConnectionError."""
-        return (await self._call(Kill(next(self._numbers), key))).done
+    async def kill(self, key: Key, *, force: bool = False) -> bool:
+        """End a run, with `force` without its grace. Returns whether it was running. Raises: ConnectionError."""
+        return (await self._call(Kill(next(self._numbers), key, force))).done
 
     async def ack(self, keys: Sequence[Key]) -> None:
         """The ends of these are stored: their output may go. They stay known, and never start again.

@@ -189,8 +189,8 @@ class Node:
                     return
                 for run in runs:
                     self._orders.put_nowait(run)
-            case Kill(key):
-                self._kill(key)
+            case Kill(key, force):
+                self._kill(key, force)
             case Stored(key, offset):
                 self._stored(key, offset)
             case Recorded(keys):
@@ -257,9 +257,9 @@ class Node:
         log.error("an order was refused: %s", reason, extra={"job": key[0], "node": self.name})
         self._tell(Refused(key, reason))
 
-    def _kill(self, key: Key) -> None:
+    def _kill(self, key: Key, force: bool) -> None:
         if key in self._runs:
-            task = asyncio.get_running_loop().create_task(self._client.kill(key))
+            task = asyncio.get_running_loop().create_task(self._client.kill(key, force=force))
             task.add_done_callback(_log_failure)
 
     # ---- events and output

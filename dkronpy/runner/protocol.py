@@ -61,10 +61,12 @@ class Start(msgspec.Struct, frozen=True, tag="start", array_like=True):
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill", array_like=True):
-    """End this run. Answered by `Reply`; `done` says whether it was running."""
+    """End this run, with `force` at once: an older runner lets it have its grace. Answered by `Reply`; `done` says
+    whether it was running."""
 
     call: int
     key: Key
+    force: bool = False
 
 
 class Ack(msgspec.Struct, frozen=True, tag="ack", array_like=True):

@@ -109,8 +109,8 @@ class Runs:
         self._queue.extend(fresh.values())
         return refused
 
-    def kill(self, key: Key) -> bool:
-        """End a run by force. Returns whether it was running or about to."""
+    def kill(self, key: Key, *, force: bool = False) -> bool:
+        """End a run, with `force` without its grace. Returns whether it was running or about to."""
         run = self._runs.get(run_id(key))
         if run is None or run.finished is not None:
             return False
@@ -121,7 +121,7 @@ class Runs:
             self.told_to_end(run, Stopping(run.id, State.KILLED, reason, time.monotonic_ns()))
             run.task.cancel()
         else:
-            self._supervisor.stop(run, State.KILLED, reason, run.accepted.grace)
+            self._supervisor.stop(run, State.KILLED, reason, 0 if force else run.accepted.grace)
         return True
 
     def ack(self, keys: Sequence[Key]) -> None:

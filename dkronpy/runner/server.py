@@ -81,7 +81,7 @@ class Server:
                 self._starting.add(task)
                 task.add_done_callback(self._started)
             case Kill():
-                agent.send(Reply(message.call, done=self._runs.kill(message.key)))
+                agent.send(Reply(message.call, done=self._runs.kill(message.key, force=message.force)))
             case Ack():
                 self._runs.ack(message.keys)
                 agent.send(Reply(message.call))

@@ -92,11 +92,16 @@ class Supervisor:
         self._exited(run, None)
 
     def stop(self, run: Run, state: State, error: str, grace: int) -> None:
-        """End a run by force: TERM, and KILL after `grace` ns. `state` is how it will have ended."""
-        leader = run.leader
-        if run.stopping is not None or leader is None:
+        """End a run by force: TERM, and KILL after `grace` ns. `state` is how it will have ended. One that is being
+        ended already is only ended sooner."""
+        leader, kill_at = run.leader, time.monotonic_ns() + grace
+        if leader is None:
             return
-        self._ledger.told_to_end(run, Stopping(run.id, state, error, time.monotonic_ns() + grace))
+        if run.stopping is not None:
+            if kill_at >= run.stopping.kill_at:
+                return
+            state, error = run.stopping.state, run.stopping.error
+        self._ledger.told_to_end(run, Stopping(run.id, state, error, kill_at))
         if grace:
             process.signal_family(leader, self._mark(run), signal.SIGTERM)
         self._set_timer(run)

@@ -27,6 +27,7 @@ from dkronpy.schedule import Schedule, ScheduleError
 from dkronpy.scheduling.debt import Settled, Span, cut, definitions, owed_ranges
 from dkronpy.scheduling.fires import Timeline, compiled, next_fire
 from dkronpy.scheduling.groups import Group
+from dkronpy.scheduling.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     edits: Mapping[str, Sequence[Edit]]
     cursor: Cursor
     pause: Pause | None
+    limits: Mapping[str, int] = {}
+    """Places by concurrency group."""
 
 
 class Debt(msgspec.Struct):
@@ -88,14 +91,17 @@ class Board:
         wrote them is ahead."""
         self.groups: dict[tuple[str, int], Group] = {}
         self.in_flight: dict[str, set[int]] = {}
-        """Groups not complete, by job."""
+        """Groups not complete, by job, but for those that wait."""
         self.by_job: dict[str, set[int]] = {}
         """Groups on the board, complete or not, by job."""
+        self.waiting = Waiting(snapshot.limits)
         self.retries: list[tuple[int, Key]] = []
         self.triggers: dict[tuple[str, int], TriggerRecord] = dict(snapshot.triggers)
         self.triggers_new: deque[tuple[str, int]] = deque(sorted(snapshot.triggers, key=lambda key: key[1]))
         self.kills: set[Key] = set(snapshot.kills)
         self.kills_new: deque[Key] = deque(self.kills)
+        self.forced: set[Key] = set()
+        """Of the kills those that leave no grace."""
         self.cleared: deque[str] = deque()
         self.purged: deque[str] = deque()
         self.started: dict[Key, Started] = {}
@@ -135,7 +141,7 @@ class Board:
     def _sweep(self, horizon: int) -> None:
         """Turn a backlog into a sweep, and find what the sweeps owe."""
         head = self.timeline.head()
-        if head is not None and head[0] <= horizon:
+        if head is not None and head[0] < horizon:
             # The cursor (horizon, "") leaves the fires at the horizon itself to the timeline.
             sweep = Sweep(self.cursor.time, self.cursor.job, horizon - 1)
             self.cursor = msgspec.structs.replace(
@@ -240,12 +246,46 @@ class Board:
     def add_group(self, group: Group) -> None:
         """Put a group on the board, with whatever its executions wait for."""
         self.groups[group.job, group.group] = group
-        if not group.complete:
+        if (placeholder := group.placeholder) is not None:
+            self.waiting.add(group.job, group.group, placeholder.not_before)
+        elif not group.complete:
             self.in_flight.setdefault(group.job, set()).add(group.group)
+            self.waiting.take(group.concurrency_group)
         self.by_job.setdefault(group.job, set()).add(group.group)
         for key, execution in group.executions.items():
-            if execution.state is State.QUEUED:
+            if execution.state is State.QUEUED and not execution.waits:
                 heapq.heappush(self.retries, (execution.not_before, key))
+
+    def land(self, group: Group) -> None:
+        """The group is complete: it is in flight no more."""
+        flying = self.in_flight.get(group.job)
+        if flying is None or group.group not in flying:
+            return
+        self.waiting.release(group.concurrency_group)
+        flying.discard(group.group)
+        if not flying:
+            del self.in_flight[group.job]
+
+    def placeholder(self, job: str, group: int) -> Execution:
+        """What stands for a fire that waits, with the environment given for it."""
+        found = self.groups[job, group].placeholder
+        assert found is not None, "only groups with a placeholder wait"
+        return found
+
+    def drop_waiting(self, placeholder: Execution) -> None:
+        """Its turn has come: executions take its place."""
+        self.waiting.remove(placeholder.job, placeholder.group)
+        self.drop_group(placeholder.job, placeholder.group)
+
+    def wanted(self, names: Collection[str]) -> bool:
+        """Whether a fire waits for a place in one of these concurrency groups."""
+        waiting = (self.jobs.get(name) for name in self.waiting.by_job)
+        return any(job is not None and not set(names).isdisjoint(job.concurrency_groups) for job in waiting)
+
+    @property
+    def paused(self) -> bool:
+        """Whether all scheduling is paused now."""
+        return self.pause is not None and self.pause.since > 0 and not self.pause.until
 
     def drop_group(self, job: str, group: int) -> None:
         """The group has left the store."""
@@ -323,6 +363,15 @@ class Board:
         if key not in self.kills:
             self.kills.add(key)
             self.kills_new.append(key)
+
+    def kill_all(self, job: str, *, force: bool) -> None:
+        """End every run of a job in flight, with `force` at once."""
+        for number in self.in_flight.get(job, ()):
+            for key, execution in self.groups[job, number].executions.items():
+                if not execution.state.final:
+                    self.kill(key)
+                    if force:
+                        self.forced.add(key)
 
     def report_started(self, report: Started) -> None:
         self.started[report.key] = report
@@ -404,11 +453,15 @@ class Board:
         )
         if any(inputs) or self.reorder or self.cursor.sweeps:
             return now
+        if self.waiting.by_job and self.waiting.changed and not self.paused:
+            return now
         times = [edits[0].since for edits in self.coming.values()]
         if self.started:
             times.append(min(report.at for report in self.started.values()) + STARTED_DELAY)
         if self.retries:
             times.append(self.retries[0][0])
+        if self.waiting.deadlines:
+            times.append(self.waiting.deadlines[0][0])
         head = self.timeline.head()
         if head is not None:
             times.append(head[0])

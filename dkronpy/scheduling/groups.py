@@ -20,7 +20,7 @@ MAX_ERROR = 500
 class Group:
     """The executions of one fire or request, by key."""
 
-    __slots__ = ("archived", "env", "executions", "group", "job")
+    __slots__ = ("archived", "concurrency_group", "env", "executions", "group", "job")
 
     def __init__(self, executions: Iterable[Execution]) -> None:
         self.executions: dict[Key, Execution] = {execution.key: execution for execution in executions}
@@ -28,6 +28,7 @@ class Group:
         self.job = first.job
         self.group = first.group
         self.env = first.env
+        self.concurrency_group = first.concurrency_group
         self.archived: set[Key] = set()
         """Executions whose final record is in the history."""
 
@@ -37,6 +38,12 @@ class Group:
         if not self.env:
             return GroupRecord(tuple(self.executions.values()))
         return GroupRecord(tuple(msgspec.structs.replace(e, env={}) for e in self.executions.values()), self.env)
+
+    @property
+    def placeholder(self) -> Execution | None:
+        """What stands for a fire that waits for its turn; None once it is decided what becomes of it."""
+        first = next(iter(self.executions.values()))
+        return first if first.waits else None
 
     @property
     def complete(self) -> bool:
@@ -152,6 +159,7 @@ def retry(
         not_before=now + int(delay),
         epoch=epoch,
         env=failed.env,
+        concurrency_group=failed.concurrency_group,
         retry_of="" if node == failed.node else failed.node,
     )
 

@@ -1,8 +1,9 @@
 """The plan: what the leader does next, from what its board holds and the time. Pure but for the board's generator of
 random numbers.
 
-Order within a step: reports and what follows from them, groups that leave, edits and backlog, requests, retries, due
-fires. Fires come last but have room reserved, so that neither a flood of results nor a backlog starves them.
+Order within a step: reports and what follows from them, groups that leave, edits and backlog, requests, retries, those
+that have waited for their turn, due fires. Fires come last but have room reserved, so that neither a flood of results
+nor a backlog starves them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Execution, Reason, State, Trigger
 from dkronpy.model.job import Adoption, Job, JobState, JobStatus
+from dkronpy.model.lane import Kill
 from dkronpy.model.records import TriggerRecord
 from dkronpy.scheduling.board import STARTED_DELAY, Board, Debt
 from dkronpy.scheduling.debt import Due, decide
@@ -23,6 +25,7 @@ from dkronpy.scheduling.fires import lateness
 from dkronpy.scheduling.groups import Group, counted, finished, lost, retry, uncounted
 from dkronpy.scheduling.starting import order, start
 from dkronpy.scheduling.step import MAX_CHANGES, Step
+from dkronpy.scheduling.turns import end_waiting, take_turns
 
 RESERVED = 16
 """Changes of a step that only due fires may use."""
@@ -41,6 +44,7 @@ def plan(board: Board, now: int) -> Step | None:
     _requests(board, step, now, limit)
     _retries(board, step, now, limit)
     _reorders(board, step, limit)
+    take_turns(board, step, now, limit)
     _fires(board, step, now)
     if not (step.changes or step.effects or step.cursor):
         return None
@@ -91,6 +95,7 @@ def _finish(board: Board, step: Step, result: Execution, now: int) -> None:
     group.put(result)
     if result.key in board.kills:
         board.kills.discard(result.key)
+        board.forced.discard(result.key)
         step.kills_done.add(result.key)
     job = board.job_of(result)
     if job is not None:
@@ -105,11 +110,7 @@ def _finish(board: Board, step: Step, result: Execution, now: int) -> None:
 
 
 def _complete(board: Board, step: Step, group: Group, job: Job | None, now: int) -> None:
-    flying = board.in_flight.get(group.job)
-    if flying is not None:
-        flying.discard(group.group)
-        if not flying:
-            del board.in_flight[group.job]
+    board.land(group)
     if job is None or not group.ran:
         return
     state = board.states.get(job.name, JobState())
@@ -187,6 +188,7 @@ def _settle(board: Board, step: Step, name: str, state: JobState) -> None:
         del board.debts[name]
         return
     since, newest = edits[-1].since, edits[-1].job
+    board.waiting.changed = True
     settled = board.settled(name)
     gone = [edit.since for edit in edits if edit.job is None]
     if gone:
@@ -247,6 +249,10 @@ def _requests(board: Board, step: Step, now: int, limit: int) -> None:
         if execution is None or execution.state.final:
             board.kills.discard(key)
             step.kills_done.add(key)
+        elif execution.waits:
+            end_waiting(board, step, execution, Reason.CANCELLED, now)
+            board.kills.discard(key)
+            step.kills_done.add(key)
         elif execution.state is State.QUEUED:
             result = msgspec.structs.replace(
                 execution, state=State.KILLED, finished=now, error="ended while it waited to be tried again"
@@ -254,7 +260,7 @@ def _requests(board: Board, step: Step, now: int, limit: int) -> None:
             step.archive.append((result, None))
             _finish(board, step, result, now)
         else:
-            step.kills.append(key)
+            step.kills.append(Kill(key, key in board.forced))
     while board.cleared and step.room(2, limit):
         name = board.cleared.popleft()
         step.clears_done.add(name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dkronpy.model.execution import Execution
 from dkronpy.model.job import JobState
+from dkronpy.model.lane import Kill
 from dkronpy.model.records import Cursor, GroupRecord, TriggerRecord
 from dkronpy.model.run import Ended, Key, RunSpec
 from dkronpy.scheduling.groups import Group
@@ -45,7 +46,7 @@ class Step:
     clears_done: set[str] = field(default_factory=set)
     cursor: Cursor | None = None
     orders: list[Order] = field(default_factory=list)
-    kills: list[Key] = field(default_factory=list)
+    kills: list[Kill] = field(default_factory=list)
     archive: list[tuple[Execution, Ended | None]] = field(default_factory=list)
     """Executions that became final, with the report that said so: to be written to the history and acknowledged to
     their nodes."""

@@ -37,6 +37,7 @@ class Records:
     kills: set[Key] = field(default_factory=set)
     cursor: Cursor | None = None
     pause: Pause | None = None
+    limits: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -47,6 +48,7 @@ class SimulatedNode:
     starts: dict[Key, int] = field(default_factory=dict)
     running: dict[Key, int] = field(default_factory=dict)
     """Keys of runs in flight, and when they end."""
+    killed: set[Key] = field(default_factory=set)
     ended: dict[Key, Ended] = field(default_factory=dict)
     recorded: set[Key] = field(default_factory=set)
 
@@ -111,6 +113,12 @@ class World:
             self.board.triggered(name, group, record)
         return group
 
+    def limit(self, group: str, places: int) -> None:
+        """Define a concurrency group."""
+        self.store.limits[group] = places
+        if self.board is not None:
+            self.board.waiting.limit(group, places)
+
     def pause(self, on: bool) -> None:
         old = self.store.pause
         if on:
@@ -146,6 +154,7 @@ class World:
                 edits=edits,
                 cursor=store.cursor or Cursor(self.now),
                 pause=store.pause,
+                limits=dict(store.limits),
             ),
             epoch=self.epoch,
             rng=self.rng,
@@ -228,6 +237,10 @@ class World:
             assert step.cursor.commit == store.cursor.commit + 1
             assert (step.cursor.time, step.cursor.job) >= (store.cursor.time, store.cursor.job), "the cursor went back"
         store.cursor = step.cursor
+        self.committed()
+
+    def committed(self) -> None:
+        """Called after every commit."""
 
     def _carry_out(self, step: Step) -> None:
         assert self.board is not None
@@ -243,6 +256,11 @@ class World:
             node.starts[key] = self.now
             node.running[key] = self.now + self.rng.randrange(0, 2 * self.duration + 1)
             self.board.report_started(Started(key, self.now))
+        for kill in step.kills:
+            node = self.nodes[kill.key[3]]
+            if kill.key in node.running:
+                node.killed.add(kill.key)
+                node.running[kill.key] = self.now if kill.force else min(node.running[kill.key], self.now + SECOND)
         for execution, _ in step.archive:
             self._archive(execution)
         for report in step.strays:
@@ -279,7 +297,8 @@ class World:
                 if end > self.now:
                     continue
                 del node.running[key]
-                state = State.FAILED if self.rng.random() < self.fail_rate else State.SUCCESS
+                failed = State.KILLED if key in node.killed else State.FAILED
+                state = failed if key in node.killed or self.rng.random() < self.fail_rate else State.SUCCESS
                 node.ended[key] = Ended(key, state, node.starts[key], end, 0 if state is State.SUCCESS else 1)
                 self._report(node.ended[key])
                 if self._chance(0.1):

@@ -132,6 +132,10 @@ def make_job(name: str, **fields: Any) -> dict[str, Any]:
         "expires_at": None,
         "retry": {"initial": "1s", "factor": 2.0, "maximum": "5m", "on": "same"},
         "catchup": {"window": "1m", "policy": "all"},
+        "queue_limit": 100,
+        "concurrency_groups": [],
+        "priority": 0,
+        "wait_for_target": "0s",
         "created_at": "2026-11-20T12:00:00Z",
         "updated_at": "2026-11-20T12:00:00Z",
         "running": 0,
@@ -165,6 +169,7 @@ def make_execution(job: str, group: int, **fields: Any) -> dict[str, Any]:
         "count": 1,
         "replaced": [],
         "env": {},
+        "concurrency_group": "",
         **fields,
     }
     node = f"-{execution['node_name']}" if execution["node_name"] else ""

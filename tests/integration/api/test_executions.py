@@ -69,6 +69,7 @@ async def test_shape(node: ApiNode, api: TestClient) -> None:
         "count": 1,
         "replaced": [],
         "env": {},
+        "concurrency_group": "",
     }
     assert await listed(api, "/v1/jobs/job1/executions") == [expected]
     assert await listed(api, "/v1/executions") == [expected]

@@ -92,7 +92,7 @@ async def test_what_is_to_come(node: ApiNode, api: TestClient) -> None:
     node.cluster.leader_name = None
     found = await explain(api)
     assert found["verdict"] == "will_run"
-    assert "overlap" in found["explanation"]
+    assert "it will be skipped" in found["explanation"]
     assert "leader" in found["explanation"]
     await node.state("job1", spent=True)
     assert (await explain(api))["verdict"] == "will_not_run"
