@@ -16,6 +16,7 @@ _SHARED: dict[Backend, tuple[str, str]] = {
     Backend.DYNAMODB: ("dkronpy.store.dynamodb", "DynamoDbStore"),
     Backend.ETCD: ("dkronpy.store.etcd", "EtcdStore"),
     Backend.REDIS: ("dkronpy.store.redis", "RedisStore"),
+    Backend.ZOOKEEPER: ("dkronpy.store.zookeeper", "ZooKeeperStore"),
 }
 """Of each shared store the module, which needs the packages of an extra, and the class in it. All are made alike: of
 the machines, and of user, password and TLS files by name."""

@@ -11,6 +11,7 @@ from tests.support.etcd import Etcd
 from tests.support.memory_store import MemoryData, MemoryStore
 from tests.support.redis import Redis
 from tests.support.servers import StoreServer, shared
+from tests.support.zookeeper import ZooKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from dkronpy.store.contract import Store
 
-SERVERS: dict[str, type[StoreServer]] = {kind.backend: kind for kind in (Consul, DynamoDb, Etcd, Redis)}
+SERVERS: dict[str, type[StoreServer]] = {kind.backend: kind for kind in (Consul, DynamoDb, Etcd, Redis, ZooKeeper)}
 """The servers of the shared stores by name."""
 
 

@@ -9,7 +9,7 @@ from dkronpy.agent.stores import make_store
 from dkronpy.config import load
 from tests.support.stores import SERVERS
 
-PACKAGES = {"dynamodb": "aiobotocore", "etcd": "aetcd", "redis": "redis"}
+PACKAGES = {"dynamodb": "aiobotocore", "etcd": "aetcd", "redis": "redis", "zookeeper": "kazoo"}
 """What a backend needs."""
 
 

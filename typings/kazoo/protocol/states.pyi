@@ -1,0 +1,6 @@
+class KazooState(str):
+    SUSPENDED: KazooState
+    CONNECTED: KazooState
+    LOST: KazooState
+
+class WatchedEvent: ...
