@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_BEHIND: Final = 4
+_STEPS: Final = 4
 """Batches read one after the other; who is further behind reads many at once."""
 _AT_ONCE: Final = 100
-"""Batches read at once: they may have 0.5 MB each."""
+"""Batches that are given to a watch at once."""
 
 
 class Replica:
@@ -65,7 +65,7 @@ class Replica:
     async def open(self) -> None:
         """Read what there is; make the store where there is none. Raises Unavailable."""
         for _ in range(3):
-            top, chain = await self._session.ask(zk.Exists(ROOT, None), zk.Exists(LOG, None))
+            top, chain = await self._session.read([ROOT, LOG])
             if chain is not None:
                 await self.catch_up()
                 return
@@ -101,7 +101,7 @@ class Replica:
         for key, data in zip(keys, await self._session.read(list(map(key_path, keys))), strict=True):
             if data is not None:
                 image.learn(key, read_node(data)[0])
-        await self._look()  # for those that are newer than the image
+        await self.look()  # for those that are newer than the image
 
     def advance(self, first: int, data: bytes) -> None:
         """The next batch is known, unless it was before."""
@@ -140,7 +140,7 @@ class Replica:
                     if data is not None:
                         found[key] = _entry(key, data)
                         image.learn(key, found[key].revision)
-                await self._look()  # now the image is as new as what was read
+                await self.look()  # now the image is as new as what was read
                 if self._image is not image:
                     raise Unavailable("too much has changed in ZooKeeper while keys were listed")
                 changed = {event.key: event for commit in told for event in commit}
@@ -154,10 +154,10 @@ class Replica:
 
     async def after(self, revision: int) -> Sequence[Commit]:
         """As `ChangeLog.after`."""
-        await self._look()
+        await self.look()
         if (await self.image()).position <= revision:
             return ()
-        batches = await self._batches(revision)
+        batches = await self._batches(revision, _AT_ONCE)
         if not batches or batches[0][0] > revision + 1:
             raise Compacted(f"changes after revision {revision} are no longer kept")
         events = [commit for first, data in batches for commit in decode_batch(data).events(first)]
@@ -192,9 +192,9 @@ class Replica:
         if previous is not None:
             await asyncio.wait([previous])
         self._looking, self._to_look = self._to_look, None
-        await self._look(newest=True)
+        await self.look(newest=True)
 
-    async def _look(self, *, newest: bool = False) -> None:
+    async def look(self, *, newest: bool = False) -> None:
         """Apply what the log has more, and leave a watch for what comes then. With `newest` it is what anyone was
         answered before."""
         for count in itertools.count():
@@ -205,18 +205,31 @@ class Replica:
             # In this order: if the newest batch is there after its successor was not, it was the newest.
             requests = zk.Exists(log_path(image.next), self._watcher), zk.Exists(log_path(image.tail), None)
             *_, successor, tail = await self._session.ask(*([zk.Sync(LOG)] if newest and not count else []), *requests)
-            if successor is not None:
-                for first, data in await self._batches(image.position, 1 if count < _BEHIND else _AT_ONCE):
+            if successor is not None and count < _STEPS:
+                await self.step()
+            elif successor is not None:  # to the end that there is now, or others could keep this one running for ever
+                batches = await self._batches(image.position)
+                for first, data in batches:
                     self.advance(first, data)
+                if batches and batches[-1][0] <= image.tail:
+                    self._news.set()  # no watch was left
+                    return
             elif tail is not None:
                 return
             elif self._image is image:
                 log.warning("too much was written to ZooKeeper since this server looked: all is read again")
                 self._image = None
 
+    async def step(self) -> None:
+        """Apply the next batch, if there is one."""
+        first = (await self.image()).next
+        [data] = await self._session.read([log_path(first)])
+        if data is not None:
+            self.advance(first, data)
+
     async def _load(self) -> None:
         """Read everything, but for values. What is written meanwhile is told by the log."""
-        batches = await self._batches(0, LOG_NODES + _AT_ONCE)
+        batches = await self._batches(0)
         folders = await self._session.children(*SHARDS)
         if self._image is not None or not batches:  # somebody else did, or all were trimmed meanwhile
             return
@@ -228,15 +241,12 @@ class Replica:
         self._told = image.tail
         image.fill(key_named(name) for names in folders for name in names)
 
-    async def _batches(self, revision: int, count: int = _AT_ONCE) -> list[tuple[int, bytes]]:
+    async def _batches(self, revision: int, most: int = LOG_NODES) -> list[tuple[int, bytes]]:
         """The first batches kept (first revision, data) with something after `revision`, without a gap."""
-        if count == 1:
-            firsts = [revision + 1]
-        else:
-            [names] = await self._session.children(LOG)
-            firsts = sorted(map(int, names))
-            start = max(bisect_right(firsts, revision + 1) - 1, 0)
-            firsts = firsts[start : start + count]
+        [names] = await self._session.children(LOG)
+        firsts = sorted(map(int, names))
+        start = max(bisect_right(firsts, revision + 1) - 1, 0)
+        firsts = firsts[start : start + most]
         found: list[tuple[int, bytes]] = []
         for first, data in zip(firsts, await self._session.read(list(map(log_path, firsts))), strict=True):
             if data is None:  # it was trimmed, and with it those before it

@@ -3,6 +3,7 @@
     /dkronpy/keys/SHARD/=KEY   a key, percent-encoded, in one of 64 folders by its checksum: its revision, a line break,
                                its value
     /dkronpy/log/FIRST         a batch of commits whose revisions are FIRST, FIRST + 1, ...: what they changed
+    /dkronpy/turn              touched by who asks for a turn, see zookeeper_turns.py
 
 ZooKeeper can compare versions of nodes, which begin anew when a node is deleted and made again, and there is no
 comparing that a node is absent. So guards are not compared there at all. The log is a chain: the batch after the one at
@@ -26,6 +27,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 from zlib import crc32
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 ROOT: Final = "/dkronpy"
 KEYS: Final = f"{ROOT}/keys"
 LOG: Final = f"{ROOT}/log"
+TURN: Final = f"{ROOT}/turn"
 SHARDS: Final = tuple(f"{KEYS}/{number:02x}" for number in range(64))
 """Enough of them that no listing of one exceeds 1 MB, ZooKeeper's limit of a packet, before a million keys."""
 
@@ -88,6 +91,7 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 decode_batch: Final = msgspec.msgpack.Decoder(Batch).decode
 
 
+@lru_cache(1 << 12)
 def key_path(key: str) -> str:
     """A key's node. No name is empty, `.` or `..`."""
     return f"{SHARDS[crc32(key.encode()) % len(SHARDS)]}/={quote(key, safe='')}"
@@ -120,7 +124,7 @@ def weight(operations: Iterable[Operation]) -> int:
 def founding(acl: Sequence[ACL], *, root: bool) -> list[zk.Create]:
     """What makes an empty store; `root`: with its top."""
     first = _encode(Batch(b"", 1, [[]]))
-    nodes = [(path, b"") for path in (*([ROOT] if root else []), KEYS, *SHARDS, LOG)]
+    nodes = [(path, b"") for path in (*([ROOT] if root else []), KEYS, *SHARDS, LOG, TURN)]
     return [zk.Create(path, data, acl, 0) for path, data in [*nodes, (log_path(1), first)]]
 
 

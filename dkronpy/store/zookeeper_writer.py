@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from dkronpy.store.contract import Conflict, OutcomeUnknown, StoreError, Unavailable
 from dkronpy.store.zookeeper_session import Lost
 from dkronpy.store.zookeeper_tree import Draft, Verdict
+from dkronpy.store.zookeeper_turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,7 @@ class Writer:
         self._waiting: dict[_Waiting, None] = {}  # in the order they came
         self._tries: dict[bytes, _Try] = {}
         """By nonce, all for the same place in the log."""
+        self._turns = Turns(session)
         self._writing: asyncio.Task[None] | None = None
         self.newest = 0
         """The newest revision that a commit was answered with."""
@@ -107,7 +109,7 @@ class Writer:
                 except Unavailable as error:
                     log.debug("commits are tried again: %s", error)
                     await asyncio.sleep(_RETRY)
-                for _ in range(3):  # let those who were answered ask for more, so that it goes into one transaction
+                for _ in range(2):  # let those who were answered ask for more, so that it goes into one transaction
                     await asyncio.sleep(0)
         except Exception:
             log.exception("commits to ZooKeeper have failed")
@@ -122,11 +124,12 @@ class Writer:
         if self._tries:
             await replica.catch_up()
             self._forget(await replica.image())
+        await self._turns.wait(replica)
+        await self._session.connected()
         image = await replica.image()
         if unread := [key for waiting in self._waiting for key in image.unread(waiting.guards)]:
             await replica.learn(unread)
             return
-        await self._session.connected()
         draft = Draft(image, os.urandom(8))
         taken: list[_Waiting] = []
         doubtful = False
@@ -166,8 +169,10 @@ class Writer:
             return
         if failed is None:
             replica.advance(draft.first, batch)
+            self._turns.won()
         elif failed[0] < Draft.LINKS:
-            await replica.catch_up()
+            await self._turns.lost()
+            await replica.step()
         else:
             self._refused(
                 draft.nonce, replica.spoiled(f"operation {failed[0]} of a commit: {type(failed[1]).__name__}")

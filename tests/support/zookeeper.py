@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from kazoo.client import KazooClient
 
 from dkronpy.store.zookeeper import ZooKeeperStore
-from dkronpy.store.zookeeper_tree import KEYS, LOG, ROOT, SHARDS
-from tests.support.processes import HOST
+from dkronpy.store.zookeeper_tree import KEYS, LOG, ROOT, SHARDS, TURN
+from tests.support.processes import HOST, free_port
 from tests.support.servers import StoreServer
 
 _JAVA = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
@@ -41,21 +42,29 @@ class ZooKeeper(StoreServer):
         return ["env", f"JVMFLAGS={_JAVA}", "zookeeper-server", str(file)]
 
     def healthy(self) -> bool:
+        return self._told().startswith("Zookeeper version")
+
+    def leads(self) -> bool:
+        """Whether it is the leader of its ensemble."""
+        return "Mode: leader" in self._told()
+
+    def _told(self) -> str:
+        """What it tells about itself, nothing while it does not serve."""
         host, _, port = self.address.rpartition(":")
         try:
             with socket.create_connection((host, int(port)), timeout=2) as connection:
                 connection.sendall(b"srvr")
-                return connection.makefile("rb").readline().startswith(b"Zookeeper version")
+                return connection.makefile().read()
         except OSError:
-            return False
+            return ""
 
     def store(self, address: str | None = None, *, timeout: float = 2.0, patience: float = 10.0) -> ZooKeeperStore:
         return ZooKeeperStore([address or self.address], timeout=timeout, patience=patience)
 
     @contextmanager
-    def client(self) -> Generator[KazooClient]:
-        """A client of its own."""
-        client = KazooClient(self.address)
+    def client(self) -> Generator[Any]:
+        """One of kazoo's."""
+        client: Any = KazooClient(self.address)
         client.start()
         try:
             yield client
@@ -70,9 +79,27 @@ class ZooKeeper(StoreServer):
             folders = [*SHARDS, LOG]
             children = [client.get_children_async(folder) for folder in folders]
             nodes = [f"{path}/{name}" for path, names in zip(folders, children, strict=True) for name in names.get()]
-            doomed = [*nodes, *folders, KEYS, ROOT]
+            doomed = [*nodes, *folders, TURN, KEYS, ROOT]
             for start in range(0, len(doomed), 500):
                 deletion = client.transaction()
                 for path in doomed[start : start + 500]:
                     deletion.delete(path)
                 assert all(done is True for done in deletion.commit())
+
+
+@contextmanager
+def running_ensemble(folder: Path, size: int) -> Generator[Sequence[ZooKeeper]]:
+    """The members of a new ensemble."""
+    peers = {f"server_{n}": f"{HOST}:{free_port()}:{free_port()}" for n in range(1, size + 1)}
+    members: list[ZooKeeper] = []
+    with ExitStack() as stack:
+        for number in range(1, size + 1):
+            place = folder / str(number)
+            (place / "data").mkdir(parents=True)
+            (place / "data" / "myid").write_text(f"{number}")
+            member = ZooKeeper(place, initLimit=20, syncLimit=4, **peers)
+            stack.callback(member.kill)
+            members.append(member.start(wait=False))
+        for member in members:
+            member.wait_ready()
+        yield members
