@@ -201,7 +201,7 @@ class _Log:
         return _connected(found, revision)
 
     async def follow(self, revision: int) -> AsyncGenerator[Sequence[Commit]]:
-        wire = await self.machines.connect()
+        wire = await self.machines.beside()
         try:
             if int(await wire.call(*_NEWEST, seconds=self._seconds) or 0) < revision:
                 raise _lost_sight(revision)
@@ -243,17 +243,17 @@ async def _warn(wire: Wire, seconds: float) -> None:
             log.warning(
                 "redis at %s has no append-only file: what was written is lost when it restarts; start it with "
                 "--appendonly yes --appendfsync always",
-                wire.address,
+                wire.machine,
             )
             return
         _, policy = await wire.call("CONFIG GET", "appendfsync", seconds=seconds)
     except Refused as error:
-        log.debug("redis at %s does not tell how it keeps its data: %s", wire.address, error)
+        log.debug("redis at %s does not tell how it keeps its data: %s", wire.machine, error)
     except OutcomeUnknown as error:
         raise Unavailable(str(error)) from error
     else:
         if policy != b"always":
             log.warning(
                 "redis at %s may lose the last second when its machine fails: start it with --appendfsync always",
-                wire.address,
+                wire.machine,
             )

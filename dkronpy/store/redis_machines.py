@@ -64,12 +64,25 @@ class Refused(Exception):
             self.failure = Failure.AGAIN if code in _AGAIN else Failure.REFUSED
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A server of Redis, or a Sentinel that knows which server is `master`."""
+
+    host: str
+    port: int
+    tls: bool = False
+    master: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
 class Wire:
     """A connection to one machine. Calls are sent at once, and answered in their order."""
 
-    def __init__(self, connection: Connection) -> None:
-        """`connection` is connected, and used by nobody else."""
-        self.address = f"{connection.host}:{connection.port}"
+    def __init__(self, machine: Machine, connection: Connection) -> None:
+        """`connection` is connected to `machine`, and used by nobody else."""
+        self.machine = machine
         self.broken: str | None = None
         """Why it takes no calls any more."""
         self._connection = connection
@@ -85,7 +98,7 @@ class Wire:
         within `seconds`, after which the connection is given up."""
         packed = self._connection.pack_command(*command)
         if self.broken is not None:
-            raise Unavailable(f"no connection to redis at {self.address}: {self.broken}")
+            raise Unavailable(f"no connection to redis at {self.machine}: {self.broken}")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         try:
@@ -96,7 +109,7 @@ class Wire:
             why = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else str(error)
             answer.cancel()
             self.give_up(why)
-            raise OutcomeUnknown(_lost(self.address, why)) from error
+            raise OutcomeUnknown(_lost(self.machine, why)) from error
         finally:
             answer.cancel()
 
@@ -120,7 +133,7 @@ class Wire:
         self.broken = self.broken or why
         for answer in self._waiting:
             if not answer.done():
-                answer.set_exception(OutcomeUnknown(_lost(self.address, why)))
+                answer.set_exception(OutcomeUnknown(_lost(self.machine, why)))
         self._waiting.clear()
 
     async def _read(self) -> None:
@@ -144,19 +157,6 @@ class Wire:
             return cast("Any", await self._connection.read_response(disconnect_on_error=False))
         except _REPLIES as error:
             return Refused(told(error))
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """A server of Redis, or a Sentinel that knows which server is `master`."""
-
-    host: str
-    port: int
-    tls: bool = False
-    master: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 class Machines:
@@ -187,9 +187,49 @@ class Machines:
             raise Unavailable(str(found))  # each is raised in its own task
         return found
 
-    async def connect(self) -> Wire:
-        """A connection of the caller's own, to the first machine that can be used, from the one whose turn it is.
-        Raises Unavailable."""
+    async def beside(self) -> Wire:
+        """A connection of the caller's own, to the same machine; it ends when another is used. Raises Unavailable."""
+        shared = await self.wire()
+        try:
+            async with asyncio.timeout(self._seconds / 2):
+                return await self._reach(shared.machine)
+        except (TimeoutError, RedisError, OSError, StoreError, Refused) as error:
+            why = f"it takes no other connection: {told(error) or 'no answer'}"
+            self.leave(shared, why)
+            raise Unavailable(f"redis at {shared.machine}: {why}") from error
+
+    def leave(self, wire: Wire, why: str) -> None:
+        """Use the next machine from now on. Calls under way may still be answered."""
+        if wire is not self._current:
+            return
+        log.warning("the connection to redis at %s is given up: %s", wire.machine, why)
+        wire.retire(why)
+        self._current = None
+        self._turn += 1
+
+    async def close(self) -> None:
+        """Close everything, at once."""
+        self._closed = True
+        if self._connecting is not None:
+            await self._connecting
+        for wire in tuple(self._wires):
+            await wire.close()
+
+    async def _renew(self) -> Wire | Unavailable:
+        """Connect to the first machine that can be used, from the one whose turn it is."""
+        try:
+            self._current = current = await self._connect()
+        except Unavailable as error:
+            return error
+        finally:
+            self._connecting = None
+        log.info("connected to redis at %s", current.machine)
+        for wire in self._wires:
+            if wire.broken is None and wire.machine != current.machine:
+                wire.give_up(f"{current.machine} is used now")
+        return current
+
+    async def _connect(self) -> Wire:
         reasons: list[str] = []
         for turn in range(self._turn, self._turn + len(self._machines)):
             if self._closed:
@@ -206,33 +246,6 @@ class Machines:
                 self._turn = turn
                 return wire
         raise Unavailable(f"redis can't be reached: {'; '.join(reasons)}")
-
-    def leave(self, wire: Wire, why: str) -> None:
-        """Use the next machine from now on. Calls under way may still be answered."""
-        if wire is not self._current:
-            return
-        log.warning("the connection to redis at %s is given up: %s", wire.address, why)
-        wire.retire(why)
-        self._current = None
-        self._turn += 1
-
-    async def close(self) -> None:
-        """Close everything, at once."""
-        self._closed = True
-        if self._connecting is not None:
-            await self._connecting
-        for wire in tuple(self._wires):
-            await wire.close()
-
-    async def _renew(self) -> Wire | Unavailable:
-        try:
-            self._current = await self.connect()
-        except Unavailable as error:
-            return error
-        finally:
-            self._connecting = None
-        log.info("connected to redis at %s", self._current.address)
-        return self._current
 
     async def _reach(self, machine: Machine) -> Wire:
         """Raises RedisError, OSError, Unavailable, Refused."""
@@ -275,7 +288,7 @@ class Machines:
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        wire = Wire(connection)
+        wire = Wire(machine, connection)
         self._wires = {wire for wire in self._wires if not wire.closed} | {wire}
         return wire
 
@@ -334,5 +347,5 @@ def told(error: Exception) -> str:
     return f"{code} {error}" if code else str(error)
 
 
-def _lost(address: str, why: str) -> str:
-    return f"the connection to redis at {address} was lost: {why}"
+def _lost(machine: Machine, why: str) -> str:
+    return f"the connection to redis at {machine} was lost: {why}"

@@ -14,7 +14,7 @@ from dkronpy.store.redis import RedisStore
 from tests.support.processes import until
 from tests.support.proxy import Proxy
 from tests.support.redis import Redis, Sentinel, running_pair
-from tests.support.store_faults import Follower, Writers, opened, soon
+from tests.support.store_faults import Follower, Writers, opened, soon, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,6 +167,28 @@ async def test_an_older_backup_is_restored(redis: Redis) -> None:
         with pytest.raises(Compacted):
             await asyncio.wait_for(follower.task, 10)
         assert (await store.list("")).revision == kept
+
+
+async def test_watches_go_where_commits_go(redis: Redis, tmp_path: Path) -> None:
+    """Not that a watch stays with a machine that others no longer use."""
+    (tmp_path / "other").mkdir()
+    with Redis(tmp_path / "other") as other:
+        store = RedisStore([redis.address, other.address])
+        async with opened(store):
+            follower = await Follower.of(store)
+            machines = store._log().machines
+
+            async def follows() -> bool:
+                return sum(wire.broken is None for wire in machines._wires) == 2
+
+            await wait_for(follows)
+            await follower.reach(await soon(store))
+            machines.leave(await machines.wire(), "a test")
+            await soon(store)
+            with pytest.raises(Compacted):
+                await asyncio.wait_for(follower.task, 10)
+            async with opened(other.store()) as reading:
+                assert await reading.get("works")
 
 
 class TestFailover:
