@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, TypeAlias
+
+import aiohttp
 
 from dkronpy.store.contract import Guard, Put
 
 Write: TypeAlias = Callable[[str, int, bytes], Awaitable[int]]
 """Puts a value under a key that has a revision; returns the new revision."""
+
+
+@asynccontextmanager
+async def consul(address: str) -> AsyncGenerator[Write]:
+    """Transactions of Consul's HTTP API, by aiohttp."""
+    async with aiohttp.ClientSession() as session:
+
+        async def write(key: str, revision: int, value: bytes) -> int:
+            check = {"Verb": "check-index", "Index": revision} if revision else {"Verb": "check-not-exists"}
+            put = {"Verb": "set", "Key": key, "Value": base64.b64encode(value).decode(), "Flags": revision}
+            operations = [{"KV": {"Key": key, **check}}, {"KV": put}]
+            async with session.put(f"http://{address}/v1/txn", json=operations) as answer:
+                assert answer.status == 200
+                return (await answer.json())["Results"][-1]["KV"]["ModifyIndex"]
+
+        yield write
 
 
 @asynccontextmanager
@@ -58,5 +77,9 @@ async def redis(address: str) -> AsyncGenerator[Write]:
         await client.aclose()
 
 
-BARE: Final[dict[str, Callable[[str], AbstractAsyncContextManager[Write]]]] = {"etcd": etcd, "redis": redis}
+BARE: Final[dict[str, Callable[[str], AbstractAsyncContextManager[Write]]]] = {
+    "consul": consul,
+    "etcd": etcd,
+    "redis": redis,
+}
 """By backend: given a server's address, its bare client."""

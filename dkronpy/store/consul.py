@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from dkronpy.store.addresses import split_machine, tls_context
 from dkronpy.store.changes import Changes
-from dkronpy.store.consul_log import HEAD, ROOT, Change, Log, Segment, encode_changes
+from dkronpy.store.consul_log import HEAD, Change, Log, Segment, encode_changes
 from dkronpy.store.consul_machines import PORT, Machines
-from dkronpy.store.consul_transactions import MAX_BODY, Op, Pair, Refused, encode, read, write
+from dkronpy.store.consul_transactions import MAX_BODY, ROOT, Op, Pair, Refused, encode, read, write
 from dkronpy.store.contract import (
     Conflict,
     Entry,
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from dkronpy.store.contract import Event, Guard, Operation
 
 _KEYS: Final = f"{ROOT}keys/"
-"""Where the keys lie, so that whoever else uses this Consul stays out of the way."""
 _NUMBERS: Final = 1 << 52
+_TRIES: Final = 50
+"""Of a commit, each of which fails for what another commit did."""
 
 
 class ConsulStore(Store):
@@ -137,7 +138,8 @@ class ConsulStore(Store):
     async def _carry_out(self, parts: _Parts, guards: Sequence[Guard], operations: Sequence[Operation]) -> int:
         guarded = {guard.key: guard.revision for guard in guards}
         unsure = [op.key for op in operations if not isinstance(op, Put) and op.key not in guarded]
-        while True:
+        why = ""
+        for _ in range(_TRIES):
             segment = await parts.log.current()
             known = guarded | await _look(parts.machines, unsure)
             self._number = (self._number + 1) % _NUMBERS
@@ -150,13 +152,15 @@ class ConsulStore(Store):
                 for number, guard in enumerate(guards):
                     if number in broken:
                         raise Conflict(guard.key) from None
+                why = str(error)
                 await parts.log.renew(segment)  # or another has deleted or made what was looked at
-                continue
-            revision = next(pair.modify_index for pair in pairs if pair.key == HEAD)
-            if size is not None:
-                self._written = max(self._written, revision)
-                await parts.log.added(segment, size)
-            return revision
+            else:
+                revision = next(pair.modify_index for pair in pairs if pair.key == HEAD)
+                if size is not None:
+                    self._written = max(self._written, revision)
+                    await parts.log.added(segment, size)
+                return revision
+        raise Unavailable(f"Consul refuses a commit again and again: {why}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from dkronpy.store.consul_machines import CallFailed, kv_path
-from dkronpy.store.consul_transactions import Op, Pair, Refused, encode, read, write
+from dkronpy.store.consul_transactions import ROOT, Op, Pair, Refused, encode, read, write
 from dkronpy.store.contract import Compacted, Event, StoreError, Unavailable
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from dkronpy.store.changes import Commit
     from dkronpy.store.consul_machines import Machines
 
-ROOT: Final = "dkronpy/"
 HEAD: Final = f"{ROOT}head"
 _SEGMENT: Final = f"{ROOT}segment"
 _START, _SEALED = "start", "sealed"
 
-FULL_ENTRIES: Final = 64
-FULL_BYTES: Final = 64 * 1024
+FULL_ENTRIES: Final = 128
+FULL_BYTES: Final = 128 * 1024
 """A segment with so many entries, or bytes in them, is sealed: each change lets watchers read all of it."""
-KEPT: Final = 128
+KEPT: Final = 64
 """Segments: those who watch may be behind by about 8,000 commits."""
+_TRIES: Final = 5
 WAIT: Final = 1.0
 """Seconds after which a query for changes is answered in any case."""
 
@@ -157,17 +157,19 @@ class Log:
             raise Unavailable(f"Consul does not take a large commit: {error.why}") from error
 
     async def _find(self) -> None:
-        while True:
+        for _ in range(_TRIES):
             try:
-                pairs = await read(self._machines, Op("get", _SEGMENT), Op("get", HEAD))
+                # The last is refused to a token that may only read; what it may not even read would be left out.
+                probe = Op("check-not-exists", f"{ROOT}nothing")
+                current, _ = await read(self._machines, Op("get", _SEGMENT), Op("get", HEAD), probe)
             except Refused:
                 await self._begin()
                 continue
-            if len(pairs) < 2:  # what a token may not read is left out
-                raise Unavailable(f"Consul refuses to read {ROOT}: the token needs `key_prefix` {ROOT!r} as `write`")
             break
-        number = _number(pairs[0])
-        self._segment = Segment(number, pairs[0].modify_index)
+        else:
+            raise Unavailable(f"the keys under {ROOT} in Consul are not whole: restore them, or delete them all")
+        number = _number(current)
+        self._segment = Segment(number, current.modify_index)
         entries = await read(self._machines, Op("get-tree", _log(number)))
         self._entries = len(entries)
         self._bytes = sum(len(pair.value or b"") for pair in entries)
@@ -235,6 +237,8 @@ class Log:
             if reading.start is None:
                 raise Compacted(f"changes after revision {revision} are no longer kept")
             last = last or reading
+            if last.newest < revision:
+                raise Compacted(f"Consul was set back: there is no revision {revision} any more")
             commits[:0] = _newer(reading, revision)
             if number == 1 or (reading.start or 0) <= revision:
                 return commits, newest, last

@@ -25,6 +25,8 @@ MAX_CONNECTIONS: Final = 20
 """Calls under way at once. Consul closes connections beyond 100 from one address (`http_max_conns_per_client`), where
 several servers may be."""
 _PROBES: Final = 5
+_READING: Final = 5
+"""By how much longer an answer may take that has begun: it may hold very many keys."""
 
 _REFUSED: Final = frozenset({400, 403, 404, 405, 413})
 _NOTHING_DONE: Final = ("No cluster leader", "node is not the leader", "No known Consul servers")
@@ -82,6 +84,8 @@ class Machines:
         self._urls = [f"{'https' if tls else 'http'}://{address}/v1/" for address in addresses]
         self._addresses = addresses
         self._turn = 0
+        self._answers = True
+        """Whether the machine whose turn it is has answered, or none was tried yet."""
         self._seconds = seconds
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
         tracing = aiohttp.TraceConfig()
@@ -170,7 +174,11 @@ class Machines:
         """By the machine whose turn it is, which another one gets if it fails."""
         turn = self._turn
         url = self._urls[turn % len(self._urls)] + path
-        limit = aiohttp.ClientTimeout(total=seconds, sock_connect=self._seconds / 2)
+        limit = aiohttp.ClientTimeout(
+            total=seconds if body is None or isinstance(body, _Once) else seconds * _READING,
+            sock_connect=self._seconds / 2,
+            sock_read=seconds,
+        )
         kept_only = isinstance(body, _Once) and not over_any
         try:
             async with self._session.request(
@@ -185,6 +193,9 @@ class Machines:
             failed = CallFailed(Failure.UNKNOWN, str(error) or "it dropped the connection")
         else:
             if answer.status in fine:
+                if turn == self._turn and not self._answers:
+                    log.info("Consul at %s answers", self._address)
+                    self._answers = True
                 return answer
             failed = _meant(answer)
         if failed.failure is not Failure.REFUSED:
@@ -194,8 +205,10 @@ class Machines:
     def _leave(self, turn: int, failed: CallFailed) -> None:
         """Use the next machine from now on, unless that is done already."""
         if turn == self._turn:
-            log.warning("Consul at %s is given up: %s", self._address, failed.why)
+            level = logging.WARNING if self._answers else logging.DEBUG  # not at each try while none answers
+            log.log(level, "Consul at %s is given up: %s", self._address, failed.why)
             self._turn += 1
+            self._answers = False
 
 
 async def _connecting(

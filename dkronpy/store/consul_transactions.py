@@ -14,6 +14,8 @@ from dkronpy.store.contract import OutcomeUnknown, StoreFull, Unavailable
 if TYPE_CHECKING:
     from dkronpy.store.consul_machines import Machines
 
+ROOT: Final = "dkronpy/"
+"""What all keys begin with, so that whoever else uses this Consul stays out of the way."""
 MAX_BODY: Final = 512 * 1024
 """Bytes of a request (`txn_max_req_len`, in older versions `kv_max_value_size`)."""
 
@@ -105,6 +107,6 @@ def _pairs(body: bytes) -> list[Pair]:
     if outcome.errors:
         denied = next((error.what for error in outcome.errors if "Permission denied" in error.what), None)
         if denied is not None:
-            raise Unavailable(f"Consul refuses a transaction: {denied}; see docs/stores.md for what the token may need")
+            raise Unavailable(f"Consul refuses a transaction: {denied}; the token needs write for key_prefix {ROOT!r}")
         raise Refused(outcome.errors)
     return [result.pair for result in outcome.results or ()]

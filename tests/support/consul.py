@@ -40,14 +40,15 @@ class Consul(StoreServer):
     def __init__(self, folder: Path, *options: str, host: str = HOST, **config: Any) -> None:
         """`config` goes into the file of its configuration; with `https` among its ports it is reached by TLS."""
         super().__init__(folder, *options, host=host)
-        self.serf, self._server_port = free_port(), free_port()
-        self._port = int(self.address.rpartition(":")[2])
+        self.serf, self.server = (f"{host}:{free_port()}" for _ in range(2))
+        """Where it talks to other servers."""
+        self._port = _port(self.address)
         self.tls: ssl.SSLContext | None = None
         self.token = ""
         self._config = config
 
     def command(self) -> Sequence[str]:
-        ports = {"dns": -1, "grpc": -1, "serf_wan": -1, "serf_lan": self.serf, "server": self._server_port}
+        ports = {"dns": -1, "grpc": -1, "serf_wan": -1, "serf_lan": _port(self.serf), "server": _port(self.server)}
         ports |= {"http": -1, "https": self._port} if self.tls else {"http": self._port, "https": -1}
         config = {
             "server": True,
@@ -89,6 +90,10 @@ class Consul(StoreServer):
         self.call("DELETE", f"kv/{consul_log.ROOT}?recurse")
 
 
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
 @contextmanager
 def running_cluster(folder: Path, size: int) -> Generator[Sequence[Consul]]:
     """The servers of a new cluster."""
@@ -96,7 +101,7 @@ def running_cluster(folder: Path, size: int) -> Generator[Sequence[Consul]]:
     for number in range(size):
         place = folder / f"m{number}"
         place.mkdir()
-        joins = [f"{HOST}:{member.serf}" for member in members]
+        joins = [member.serf for member in members]
         members.append(Consul(place, bootstrap_expect=size, retry_join=joins, retry_interval="1s"))
     try:
         for member in members:
