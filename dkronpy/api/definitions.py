@@ -30,7 +30,7 @@ def checked_job(data: object, *, now: int, old: Job | None = None) -> Job:
         schedule = compiled(job)
     except ScheduleError as error:
         errors.append((error.field, str(error)))
-    unchanged = old is not None and (old.schedule, old.timezone) == (spec.schedule, spec.timezone)
+    unchanged = old is not None and _timing(old) == _timing(job)
     if schedule is not None and not unchanged and not spec.parent_job and _is_past(schedule, now):
         errors.append(("schedule", f"{spec.schedule!r} is already past: write a time to come"))
     for tag, value in spec.tags.items():
@@ -67,6 +67,10 @@ def merge(target: Any, patch: Any) -> Any:
         else:
             result[key] = merge(result.get(key), value)
     return result
+
+
+def _timing(job: Job) -> object:
+    return job.schedule, job.schedules, job.timezone
 
 
 def _is_past(schedule: Schedule, now: int) -> bool:

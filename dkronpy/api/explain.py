@@ -14,7 +14,7 @@ from dkronpy.api.context import Context
 from dkronpy.api.requests import time
 from dkronpy.api.shapes import ExecutionShape, execution_shape, time_or_null
 from dkronpy.history.contract import Query
-from dkronpy.model.duration import SECOND
+from dkronpy.model.duration import SECOND, format_duration
 from dkronpy.model.execution import Execution, Reason, State
 from dkronpy.model.job import Concurrency, Edit, Job, JobState
 from dkronpy.model.records import Cursor
@@ -233,9 +233,11 @@ def _no_fire(job: Job, schedule: Schedule | None, at: int) -> str:
         return f"the job starts at {rfc3339(job.starts_at)}"
     if job.expires_at is not None and at > job.expires_at:
         return f"the job expired at {rfc3339(job.expires_at)}"
+    texts = " and ".join(repr(text) for text in (job.schedule, *(entry.schedule for entry in job.schedules)) if text)
     if schedule is None:
-        return f"the schedule {job.schedule!r} can't be read"
-    return f"the schedule {job.schedule!r} has no fire in that second"
+        return f"the schedule {texts} can't be read"
+    spread = f", spread over {format_duration(job.spread)}," if job.spread else ""
+    return f"the schedule {texts}{spread} has no fire in that second"
 
 
 def _some(job: Job, nodes: Sequence[str]) -> str:

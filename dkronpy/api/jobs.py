@@ -20,11 +20,11 @@ from dkronpy.api.views import unhurried
 from dkronpy.catalog.jobs import Written
 from dkronpy.catalog.mirror import Held
 from dkronpy.model.job import Job, JobState, JobStatus
+from dkronpy.model.spec import check_env_name, check_env_value
 
 _UNTRIGGERED: Final = "untriggered"
 _STATUSES: Final = {_UNTRIGGERED: JobStatus.UNTRIGGERED} | {str(status): status for status in JobStatus if status}
 _ENTRY: Final = re.compile(r"(tags|metadata)\[(.+)\]", re.DOTALL)
-_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 MAX_ENV: Final = 64_000
 """Bytes of the environment given with a run."""
 _STATELESS: Final = JobState()
@@ -224,9 +224,11 @@ def _environment(data: dict[str, Any]) -> dict[str, str]:
 
 
 def _entry_faults(name: str, value: object) -> Iterable[str]:
-    if not _ENV_NAME.fullmatch(name):
-        yield "the name must be letters, digits and underscores, and not begin with a digit"
     if not isinstance(value, str):
         yield 'must be a string, such as "5"'
-    elif "\0" in value:
-        yield "must not hold the character NUL"
+        return
+    try:
+        check_env_name(name)
+        check_env_value(value)
+    except ValueError as error:
+        yield str(error)

@@ -11,10 +11,12 @@ from dkronpy.api.answers import answer
 from dkronpy.api.context import Context
 from dkronpy.api.errors import invalid
 from dkronpy.api.requests import integer, json_object
+from dkronpy.model.duration import format_duration
 from dkronpy.model.job import Job
 from dkronpy.model.spec import parse_preview, schedule_job
 from dkronpy.model.times import rfc3339
 from dkronpy.schedule import Schedule, ScheduleError, describe_fire
+from dkronpy.schedule.wording import describe
 from dkronpy.scheduling.fires import compiled, next_fire
 
 DEFAULT_COUNT: Final = 5
@@ -46,8 +48,9 @@ class ScheduleRoutes:
         job = self._context.held(request.match_info["job"]).value
         count = integer(request, "count", DEFAULT_COUNT, least=1, most=MAX_COUNT)
         if job.parent_job:
-            return answer(request, {"fires": []})
-        return answer(request, {"fires": fires(job, _compiled(job), self._now(), count)})
+            return answer(request, {"description": description(job), "fires": []})
+        found = fires(job, _compiled(job), self._now(), count)
+        return answer(request, {"description": description(job), "fires": found})
 
     async def preview(self, request: web.Request) -> web.Response:
         body = await json_object(request)
@@ -57,9 +60,25 @@ class ScheduleRoutes:
             raise invalid(("count", f"must be a whole number from 1 to {MAX_COUNT}"))
         spec = parse_preview(body)
         job = schedule_job(spec.name, spec)
-        if not job.schedule:
+        if not job.schedule and not job.schedules:
             raise invalid(("schedule", "is missing: write one such as @every 10s or 0 30 2 * * *"))
-        return answer(request, {"fires": fires(job, _compiled(job), self._now(), count)})
+        found = fires(job, _compiled(job), self._now(), count)
+        return answer(request, {"description": description(job), "fires": found})
+
+
+def description(job: Job) -> str:
+    """When the job fires, in plain English. Its schedules must be readable."""
+    if job.parent_job:
+        return f"After every success of {job.parent_job}"
+    words: list[str] = []
+    for text, zone in [(job.schedule, ""), *((entry.schedule, entry.timezone) for entry in job.schedules)]:
+        if text:
+            words.append(
+                describe(text, job.hash_id or job.name, job.hash) + (f", on the clock of {zone}" if zone else "")
+            )
+    if job.spread:
+        words[-1] += f"; later by a part of {format_duration(job.spread)} that is drawn from the name"
+    return "; and ".join(words)
 
 
 def _compiled(job: Job) -> Schedule:

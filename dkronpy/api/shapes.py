@@ -29,6 +29,12 @@ class CatchupShape(msgspec.Struct, frozen=True, gc=False):
     policy: str
 
 
+class EntryShape(msgspec.Struct, frozen=True, gc=False):
+    schedule: str
+    timezone: str
+    env: dict[str, str]
+
+
 class JobShape(msgspec.Struct, frozen=True, gc=False):
     """A job with its state. Times are RFC 3339 in UTC, null for never."""
 
@@ -58,6 +64,8 @@ class JobShape(msgspec.Struct, frozen=True, gc=False):
     ephemeral: bool
     starts_at: str | None
     expires_at: str | None
+    schedules: list[EntryShape]
+    spread: str
     hash: str
     hash_id: str
     retry: RetryShape
@@ -100,6 +108,8 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         ephemeral=job.ephemeral,
         starts_at=time_or_null(job.starts_at),
         expires_at=time_or_null(job.expires_at),
+        schedules=[EntryShape(entry.schedule, entry.timezone, entry.env) for entry in job.schedules],
+        spread=format_duration(job.spread),
         hash=job.hash.value,
         hash_id=job.hash_id,
         retry=_retry_shape(job.retry),

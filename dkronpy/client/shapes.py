@@ -35,6 +35,8 @@ class Job(TypedDict):
     ephemeral: bool
     starts_at: str | None
     expires_at: str | None
+    schedules: list[dict[str, Any]]
+    spread: str
     hash: str
     hash_id: str
     retry: dict[str, Any]

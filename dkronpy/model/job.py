@@ -80,6 +80,14 @@ class Retry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     on: RetryTarget = RetryTarget.SAME
 
 
+class ScheduleEntry(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One of several schedules of a job. `timezone` "" is the job's; its runs find `env` in their environment."""
+
+    schedule: str
+    timezone: str = ""
+    env: dict[str, str] = {}
+
+
 class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One revision of a job's definition.
 
@@ -93,6 +101,10 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     displayname: str = ""
     timezone: str = ""
     schedule: str = ""
+    schedules: tuple[ScheduleEntry, ...] = ()
+    """More schedules: the job fires whenever one of them does."""
+    spread: int = 0
+    """ns; every fire is later by a part of it that is drawn from the job's name."""
     hash: Hash = Hash.INDEPENDENT
     hash_id: str = ""
     """What is drawn from in place of the name, such as the name the job had elsewhere."""

@@ -15,7 +15,7 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from dkronpy.model.duration import format_duration, parse_duration
+from dkronpy.model.duration import SECOND, format_duration, parse_duration
 from dkronpy.model.executors import check
 from dkronpy.model.job import (
     QUEUE_LIMIT,
@@ -28,6 +28,7 @@ from dkronpy.model.job import (
     JobStatus,
     Retry,
     RetryTarget,
+    ScheduleEntry,
 )
 from dkronpy.model.times import parse_rfc3339, rfc3339
 
@@ -41,6 +42,9 @@ MAX_ENTRIES: Final = 100
 MAX_RETRIES: Final = 100
 MAX_QUEUE: Final = 1000
 _GROUP_NAME: Final = re.compile(r"[- A-Za-z0-9_+.:@]{1,64}")
+MAX_SCHEDULES: Final = 20
+"""Entries of `schedules`."""
+_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 MAX_WAIT: Final = parse_duration("3650d")
 
 
@@ -79,10 +83,26 @@ def _time(value: Any) -> Any:
     return (parse_rfc3339(value) or None) if value else None
 
 
+def check_env_name(name: str) -> str:
+    """The name of an environment variable. Raises ValueError."""
+    if not _ENV_NAME.fullmatch(name):
+        raise ValueError(f"{name[:40]!r} must be letters, digits and underscores, and not begin with a digit")
+    return name
+
+
+def check_env_value(value: str) -> str:
+    """The value of an environment variable. Raises ValueError."""
+    if "\0" in value:
+        raise ValueError("must not hold the character NUL")
+    return value
+
+
 Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Key = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Value = Annotated[str, Field(max_length=MAX_VALUE)]
+EnvName = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(check_env_name)]
+EnvValue = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(check_env_value)]
 Texts = Annotated[dict[Key, Text], Field(max_length=MAX_ENTRIES)]
 Values = Annotated[dict[Key, Value], Field(max_length=MAX_ENTRIES)]
 Duration = Annotated[int, BeforeValidator(_duration)]
@@ -139,11 +159,21 @@ class CatchupSpec(Spec):
     policy: Annotated[CatchupPolicy, Field(strict=False)] = Catchup().policy
 
 
+class EntrySpec(Spec):
+    """One of several schedules."""
+
+    schedule: Annotated[str, Field(min_length=1)]
+    timezone: Text = ""
+    env: Annotated[dict[EnvName, EnvValue], Field(max_length=MAX_ENTRIES)] = Field(default_factory=dict)
+
+
 class ScheduleSpec(Spec):
     """What of a job says when it fires."""
 
     timezone: Text = ""
     schedule: str = ""
+    schedules: Annotated[list[EntrySpec], Field(max_length=MAX_SCHEDULES)] = Field(default_factory=list)
+    spread: Duration = 0
     hash: Annotated[Hash, Field(strict=False)] = Hash.INDEPENDENT
     hash_id: Text = ""
     starts_at: Time = None
@@ -197,7 +227,7 @@ def parse_spec(data: object) -> JobSpec:
     """Check a decoded JSON object. Raises SpecError with everything that is wrong."""
     spec = validated(JobSpec, data)
     errors = _schedule_errors(spec)
-    if not spec.schedule and not spec.parent_job:
+    if not spec.schedule and not spec.schedules and not spec.parent_job:
         errors.append(("schedule", "is missing: write one such as @every 10s or 0 30 2 * * *, or name a parent_job"))
     errors.extend(check(spec.executor, spec.executor_config))
     if errors:
@@ -214,6 +244,8 @@ def parse_preview(data: object) -> PreviewSpec:
 
 
 def _schedule_errors(spec: ScheduleSpec) -> list[tuple[str, str]]:
+    if spec.spread % SECOND:
+        return [("spread", "must be whole seconds, such as 30m")]
     if spec.starts_at is not None and spec.expires_at is not None and spec.starts_at >= spec.expires_at:
         return [("expires_at", "must be later than starts_at")]
     return []
@@ -249,6 +281,8 @@ def schedule_job(name: str, spec: ScheduleSpec) -> Job:
         since=0,
         timezone=spec.timezone,
         schedule=spec.schedule,
+        schedules=tuple(ScheduleEntry(entry.schedule, entry.timezone, entry.env) for entry in spec.schedules),
+        spread=spec.spread,
         hash=spec.hash,
         hash_id=spec.hash_id,
         starts_at=spec.starts_at,
@@ -290,6 +324,10 @@ def to_document(job: Job) -> dict[str, Any]:
         "displayname": job.displayname,
         "timezone": job.timezone,
         "schedule": job.schedule,
+        "schedules": [
+            {"schedule": entry.schedule, "timezone": entry.timezone, "env": dict(entry.env)} for entry in job.schedules
+        ],
+        "spread": format_duration(job.spread),
         "hash": job.hash.value,
         "hash_id": job.hash_id,
         "owner": job.owner,

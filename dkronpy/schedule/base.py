@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class ScheduleError(ValueError):
     """A schedule or time zone that cannot be used; the message names the place and the mend.
 
-    ``field`` is the setting at fault: ``schedule`` or ``timezone``.
+    ``field`` is the setting at fault: ``schedule``, ``timezone``, or one of several as ``schedules.0.timezone``.
     """
 
-    def __init__(self, message: str, field: Literal["schedule", "timezone"] = "schedule") -> None:
+    def __init__(self, message: str, field: str = "schedule") -> None:
         super().__init__(message)
         self.field: Final = field
 
@@ -80,3 +80,8 @@ def upcoming(schedule: Schedule, after: int, count: int) -> list[int]:
     while len(fires) < count and (fire := schedule.next(fire)) is not None:
         fires.append(fire)
     return fires
+
+
+def env_at(schedule: Schedule, fire: int) -> dict[str, str]:
+    """What a schedule's fire gives to the environment of its runs; of several at the same time the last one wins."""
+    return {name: value for source in schedule.sources(fire) for name, value in source.env.items()}

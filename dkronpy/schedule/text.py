@@ -91,15 +91,36 @@ def parse(text: str, timezone: str = "", *, job: str = "", hash: Hash = Hash.IND
     return _fields(["0", *words] if len(words) == 5 else words, where, job, hash, "first")
 
 
+def fields_of(text: str, job: str, hash: Hash) -> tuple[str, ...] | None:
+    """The six fields, seconds first, of a cron schedule that `parse` accepts, with what is drawn for the job; None for
+    a schedule of another form. ``text`` has no ``TZ=``."""
+    words = text.split()
+    name = words[0].lower()
+    if name in _CRON_NAMES and hash is Hash.INDEPENDENT:
+        words = ["0", *_CRON_NAMES[name].split()]
+    elif name in _HASHED_NAMES:
+        words, hash = ["H", *_HASHED_NAMES[name].split()], Hash.INDEPENDENT
+    elif is_icalendar(text) or (name.startswith("@") and hash is Hash.INDEPENDENT):
+        return None
+    elif hash is Hash.DSARI:
+        words = _dsari_fields(words)
+    elif len(words) == 5:
+        words = ["0", *words]
+    return resolve(words, job, hash)
+
+
 def _dsari(words: list[str], where: Zone, job: str) -> Schedule:
     """A schedule as dsari reads it."""
     name = words[0].lower()
-    if (hashed := _HASHED_NAMES.get(name.replace("@", "@h-"))) and len(words) == 1:
-        words = hashed.split()
-    elif name.startswith("@"):
+    if name.startswith("@") and (len(words) > 1 or name.replace("@", "@h-") not in _HASHED_NAMES):
         return _named(name, " ".join(words[1:]), where, job)
-    fields = ["H", *words] if len(words) == 5 else [*words[5:6], *words[:5], *words[6:]]
-    return _later(_fields(fields, where, job, Hash.DSARI, "last"), job)
+    return _later(_fields(_dsari_fields(words), where, job, Hash.DSARI, "last"), job)
+
+
+def _dsari_fields(words: list[str]) -> list[str]:
+    """The fields of a schedule of dsari, with seconds first."""
+    words = _HASHED_NAMES.get(words[0].lower().replace("@", "@h-"), "").split() or words
+    return ["H", *words] if len(words) == 5 else [*words[5:6], *words[:5], *words[6:]]
 
 
 def _later(schedule: Schedule, job: str) -> Shifted:

@@ -7,12 +7,12 @@ commit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dkronpy.model.execution import Reason
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.records import Cursor, Pause
-from dkronpy.schedule import Schedule
+from dkronpy.schedule import Schedule, env_at
 from dkronpy.scheduling.fires import count_fires, lateness, next_fire
 
 SINGLE = 1000
@@ -81,6 +81,8 @@ class Due:
     reason: Reason | None
     last: int = 0
     count: int = 1
+    env: dict[str, str] = field(default_factory=dict[str, str])
+    """What its schedule gives to the environment of its runs."""
 
 
 def definitions(adopted: Job | None, edits: Sequence[Edit]) -> list[tuple[int, Job | None]]:
@@ -140,7 +142,8 @@ def decide(span: Span, now: int, pause: Pause | None, limit: int) -> tuple[list[
 def _judge(span: Span, fire: int, now: int, pause: Pause | None) -> Due:
     if pause is not None and pause.covers(fire):
         return Due(span.job, fire, Reason.PAUSED)
-    return Due(span.job, fire, lateness(span.job, span.schedule, fire, now))
+    reason = lateness(span.job, span.schedule, fire, now)
+    return Due(span.job, fire, reason, env=env_at(span.schedule, fire) if reason is None else {})
 
 
 def _aggregate(span: Span, due: Due, now: int, pause: Pause | None) -> Due:

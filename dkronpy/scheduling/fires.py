@@ -7,7 +7,9 @@ import heapq
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Reason
 from dkronpy.model.job import CatchupPolicy, Job
-from dkronpy.schedule import Schedule, parse
+from dkronpy.schedule import Schedule, ScheduleError, parse
+from dkronpy.schedule.combined import Part, Several, Shifted
+from dkronpy.schedule.hashing import draw
 
 ON_TIME = SECOND
 """A fire decided within this time is on time, whatever its catch-up policy."""
@@ -15,7 +17,22 @@ ON_TIME = SECOND
 
 def compiled(job: Job) -> Schedule:
     """The job's schedule; one that never fires for a job that names none. Raises ScheduleError."""
-    return parse(job.schedule or "@manually", job.timezone, job=job.hash_id or job.name, hash=job.hash)
+    drawn_from = job.hash_id or job.name
+    parts: list[Part] = []
+    if job.schedule or not job.schedules:
+        parts.append(Part(parse(job.schedule or "@manually", job.timezone, job=drawn_from, hash=job.hash)))
+    for index, entry in enumerate(job.schedules):
+        try:
+            schedule = parse(entry.schedule, entry.timezone or job.timezone, job=drawn_from, hash=job.hash)
+        except ScheduleError as error:
+            raise ScheduleError(str(error), f"schedules.{index}.{error.field}") from error
+        parts.append(Part(schedule, entry.env))
+    if len(parts) > 1 and any(part.schedule.grace is not None for part in parts):
+        raise ScheduleError("@after says itself how late it may start: give it a job of its own", "schedules")
+    schedule = parts[0].schedule if parts[0].env == {} and len(parts) == 1 else Several(tuple(parts))
+    if job.spread < SECOND:
+        return schedule
+    return Shifted(schedule, draw(drawn_from, "spread", job.spread // SECOND) * SECOND)
 
 
 def next_fire(job: Job, schedule: Schedule, after: int) -> int | None:

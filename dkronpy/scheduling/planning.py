@@ -19,6 +19,7 @@ from dkronpy.model.execution import Execution, Reason, State, Trigger
 from dkronpy.model.job import Adoption, Job, JobState, JobStatus
 from dkronpy.model.lane import Kill
 from dkronpy.model.records import TriggerRecord
+from dkronpy.schedule import env_at
 from dkronpy.scheduling.board import STARTED_DELAY, Board, Debt
 from dkronpy.scheduling.debt import Due, decide
 from dkronpy.scheduling.fires import lateness
@@ -323,12 +324,13 @@ def _fires(board: Board, step: Step, now: int) -> None:
         fire, job, schedule = board.timeline.pop()
         paused = board.pause is not None and board.pause.covers(fire)
         reason = Reason.PAUSED if paused else lateness(job, schedule, fire, now)
-        start(board, step, job, fire, now, reason=reason)
+        env = env_at(schedule, fire) if reason is None else None
+        start(board, step, job, fire, now, env=env, reason=reason)
         step.cursor = board.cursor = msgspec.structs.replace(board.cursor, time=fire, job=job.name)
 
 
 def _decide_due(board: Board, step: Step, due: Due, now: int) -> None:
-    start(board, step, due.job, due.fire, now, reason=due.reason, last=due.last, count=due.count)
+    start(board, step, due.job, due.fire, now, env=due.env, reason=due.reason, last=due.last, count=due.count)
 
 
 def _replace(board: Board, step: Step, execution: Execution) -> None:

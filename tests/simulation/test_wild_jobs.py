@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import State
-from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Hash, Job, Retry, RetryTarget
+from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Hash, Job, Retry, RetryTarget, ScheduleEntry
 from tests.simulation.world import World
 
 NAMES = ["a", "b", "c", "a-b"]
@@ -49,6 +49,16 @@ JOBS = st.builds(
     since=st.just(0),
     timezone=st.sampled_from(["", "UTC", "Europe/Berlin", "Pacific/Apia", "Nowhere/Land"]),
     schedule=SCHEDULES,
+    schedules=st.lists(
+        st.builds(
+            ScheduleEntry,
+            SCHEDULES,
+            timezone=st.sampled_from(["", "UTC", "Africa/Cairo", "Nowhere/Land"]),
+            env=st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
+        ),
+        max_size=3,
+    ).map(tuple),
+    spread=st.one_of(st.just(0), st.integers(-(2**62), 2**62)),
     hash=st.sampled_from(Hash),
     hash_id=st.sampled_from(["", "another", "\ud800"]),
     disabled=st.booleans(),

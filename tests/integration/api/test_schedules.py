@@ -20,16 +20,17 @@ async def test_next(api: TestClient) -> None:
     await create(api, schedule="0 30 2 * * *", timezone="Europe/Berlin", expires_at="2026-11-20T12:00:00Z")
     async with api.get("/v1/jobs/job1/next?count=5") as response:
         assert await response.json() == {
+            "description": "At 02:30",
             "fires": [
                 {"time": "2026-11-19T01:30:00Z", "local": "2026-11-19T02:30:00+01:00", "dst": None},
                 {"time": "2026-11-20T01:30:00Z", "local": "2026-11-20T02:30:00+01:00", "dst": None},
-            ]
+            ],
         }
     await create(api, "child", schedule="@every 1s", parent_job="job1")
     for path in ("/v1/jobs/child/next", "/v1/jobs/job1/next"):
         await api.post("/v1/jobs/job1/toggle") if "job1/" in path else None
         async with api.get(path) as response:
-            assert await response.json() == {"fires": []}
+            assert (await response.json())["fires"] == []
     for count in ("0", "1001", "x"):
         await problem(await api.get(f"/v1/jobs/job1/next?count={count}"), 400, "count")
     await problem(await api.get("/v1/jobs/nobody/next"), 404)
@@ -40,17 +41,49 @@ async def test_preview_marks_day_light_saving(node: ApiNode, api: TestClient) ->
     body = {"schedule": "30 2 * * *", "timezone": "Europe/Berlin", "name": "x", "count": 3}
     async with api.post("/v1/schedule/preview", json=body) as response:
         assert await response.json() == {
+            "description": "At 02:30",
             "fires": [
                 {"time": "2026-03-28T01:30:00Z", "local": "2026-03-28T02:30:00+01:00", "dst": None},
                 {"time": "2026-03-29T01:00:00Z", "local": "2026-03-29T03:00:00+02:00", "dst": "after_gap"},
                 {"time": "2026-03-30T00:30:00Z", "local": "2026-03-30T02:30:00+02:00", "dst": None},
-            ]
+            ],
         }
+
+
+async def test_preview_of_several_schedules(node: ApiNode, api: TestClient) -> None:
+    node.now = 1_774_652_400 * SECOND
+    body = {
+        "name": "x",
+        "schedules": [
+            {"schedule": "0 9 * * *", "timezone": "Asia/Tokyo", "env": {"A": "1"}},
+            {"schedule": "0 0 * * *", "timezone": "UTC"},
+        ],
+        "spread": "10m",
+    }
+    async with api.post("/v1/schedule/preview", json=body) as response:
+        answer = await response.json()
+    assert answer["description"] == (
+        "At 09:00, on the clock of Asia/Tokyo; and At 00:00, on the clock of UTC;"
+        " later by a part of 10m that is drawn from the name"
+    )
+    assert [fire["local"][:11] + fire["local"][-6:] for fire in answer["fires"][:2]] == [
+        "2026-03-28T+09:00",
+        "2026-03-29T+09:00",
+    ]
 
 
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"schedules": []}, "schedule"),
+        ({"schedules": [{"schedule": "* * * *"}]}, "schedules.0.schedule"),
+        ({"schedules": [{"schedule": "@daily", "timezone": "Nowhere"}]}, "schedules.0.timezone"),
+        ({"schedules": [{"schedule": "@daily", "env": {"A B": "1"}}]}, "schedules.0.env.A B"),
+        ({"schedules": [{"schedule": "@daily", "env": {"A": 1}}]}, "schedules.0.env.A"),
+        ({"schedules": [{}]}, "schedules.0.schedule"),
+        ({"schedules": ["@daily"]}, "schedules.0"),
+        ({"schedule": "@daily", "schedules": [{"schedule": "@after 2027-01-01T00:00:00Z <PT1H"}]}, "schedules"),
+        ({"schedule": "@daily", "spread": "1.5s"}, "spread"),
         ({}, "schedule"),
         ({"schedule": ""}, "schedule"),
         ({"schedule": 5}, "schedule"),
