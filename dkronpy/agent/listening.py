@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -31,12 +32,15 @@ _server_log: Final = logging.getLogger("dkronpy.http")
 _server_log.addFilter(_Malformed())
 
 
-async def listen(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
-    """Serve the application until the stack ends. Raises StartError if nothing can listen there."""
+async def listen(
+    stack: AsyncExitStack, app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> None:
+    """Serve the application until the stack ends, over TLS where that is given. Raises StartError if nothing can listen
+    there."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0, logger=_server_log)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
+        await web.TCPSite(runner, host, port, backlog=1024, ssl_context=tls).start()
     except OSError as error:
         raise StartError(f"can't listen on {host}:{port}: {error.strerror or error}") from error

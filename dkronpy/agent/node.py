@@ -31,6 +31,8 @@ from dkronpy.leadership import clock_lanes, lanes
 from dkronpy.metrics import Metrics
 from dkronpy.model.member import Member, Peer
 from dkronpy.rpc import server as rpc
+from dkronpy.rpc import tls
+from dkronpy.rpc.dialer import Dialer
 from dkronpy.runner.launch import RunnerError
 from dkronpy.runner.node import Node
 
@@ -77,6 +79,7 @@ class Agent:
         self._reload = reload
         self._stop = asyncio.Event()
         self._leaving = False
+        self._tls: tls.Tls | None = None
         self._metrics = Metrics()
         self._changed = asyncio.Event()
         self._node = Node(
@@ -144,14 +147,19 @@ class Agent:
             ports.append((settings.http_host, settings.http_port, "HTTP (http-addr)"))
         for host, port, what in ports:
             check_port(host, port, what)
-        session = await stack.enter_async_context(ClientSession())
+        if settings.rpc_cert_file and settings.rpc_key_file and settings.rpc_ca_file:
+            try:
+                self._tls = tls.load(settings.rpc_cert_file, settings.rpc_key_file, settings.rpc_ca_file)
+            except tls.BadCertificate as error:
+                raise StartError(str(error)) from error
+        dialer = Dialer(await stack.enter_async_context(ClientSession()), self._tls)
         try:
             await self._gossip.start()
         except GossipError as error:
             raise StartError(f"{error}; choose another --bind-addr if it is taken") from error
         stack.callback(self._gossip.close)
         if self._server is not None:
-            await self._server.open(stack, session)
+            await self._server.open(stack, dialer)
         try:
             await self._node.open()
         except (RunnerError, OSError) as error:
@@ -196,7 +204,7 @@ class Agent:
 
     async def _serve(self, group: asyncio.TaskGroup, listeners: AsyncExitStack) -> None:
         settings = self.settings
-        await listen(listeners, self._rpc(), settings.bind_host, settings.rpc_port)
+        await listen(listeners, self._rpc(), settings.bind_host, settings.rpc_port, self._tls and self._tls.server)
         if self._server is None:
             log.info("dkron %s runs jobs", __version__, extra={"node": settings.node_name})
             await self._stop.wait()

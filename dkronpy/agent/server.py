@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
-from aiohttp import ClientSession, web
+from aiohttp import web
 
 from dkronpy.agent.resources import StartError
 from dkronpy.agent.stores import make_history, make_store
@@ -32,6 +32,7 @@ from dkronpy.metrics import Metrics
 from dkronpy.model.member import Member, MemberStatus, Peer
 from dkronpy.model.records import Epoch
 from dkronpy.rpc.auth import Keys as RpcKeys
+from dkronpy.rpc.dialer import Dialer
 from dkronpy.runner.node import Node
 from dkronpy.store.contract import StoreError
 
@@ -72,12 +73,12 @@ class Server:
         self._claims = Claims(time.monotonic(), self._rng)
         self._shared = at_start.backend is not Backend.EMBEDDED
         self._term: LeaderTerm | None = None
-        self._session: ClientSession | None = None
+        self._dialer: Dialer | None = None
         self.leadership: Leadership
 
-    async def open(self, stack: AsyncExitStack, session: ClientSession) -> None:
+    async def open(self, stack: AsyncExitStack, dialer: Dialer) -> None:
         """Open store and history. Raises StartError."""
-        self._session = session
+        self._dialer = dialer
         settings = self._settings()
         try:
             await self._store.open()
@@ -89,7 +90,7 @@ class Server:
         lanes = None
         if self._shared:
             lanes = ElectionLanes(
-                session, settings.node_name, self._rpc_keys, lambda peer, up: self.leadership.lane_changed(peer, up)
+                dialer, settings.node_name, self._rpc_keys, lambda peer, up: self.leadership.lane_changed(peer, up)
             )
         self.leadership = Leadership(
             settings.node_name,
@@ -122,7 +123,7 @@ class Server:
         return self._clocks.fault(time.monotonic())
 
     def _begin(self, epoch: Held[Epoch]) -> LeaderTerm:
-        assert self._session is not None, "the server is open"
+        assert self._dialer is not None, "the server is open"
         parts = Parts(
             store=self._store,
             keys=self._keys,
@@ -137,7 +138,7 @@ class Server:
             lost_after=self._settings().lost_after,
             holds=lambda: self.leadership.holds,
         )
-        self._term = LeaderTerm(parts, epoch, self._node, self._session, self._rpc_keys, self._changed)
+        self._term = LeaderTerm(parts, epoch, self._node, self._dialer, self._rpc_keys, self._changed)
         return self._term
 
     # ---- as the API sees it
@@ -191,9 +192,9 @@ class Server:
 
     async def compare_clocks(self) -> None:
         """Compare this server's clock with the others', until cancelled."""
-        assert self._session is not None, "the server is open"
+        assert self._dialer is not None, "the server is open"
         name, tell = self._settings().node_name, self._metrics.clock_offset.set
-        await compare(self._session, name, self._rpc_keys, self._servers, self._clocks, tell)
+        await compare(self._dialer, name, self._rpc_keys, self._servers, self._clocks, tell)
 
     async def prune(self) -> None:
         """Delete what retention no longer keeps, while this server leads, until cancelled."""

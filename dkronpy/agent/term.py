@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from aiohttp import ClientSession
-
 from dkronpy.catalog.mirror import Held
 from dkronpy.dispatch.leader import Leader, Parts
 from dkronpy.dispatch.remote import keep_lane, keep_local_lane
@@ -14,6 +12,7 @@ from dkronpy.metrics import Metrics
 from dkronpy.model.member import Member
 from dkronpy.model.records import Epoch
 from dkronpy.rpc.auth import Keys
+from dkronpy.rpc.dialer import Dialer
 from dkronpy.runner.node import Node
 
 
@@ -25,14 +24,14 @@ class LeaderTerm:
         parts: Parts,
         epoch: Held[Epoch],
         node: Node,
-        session: ClientSession,
+        dialer: Dialer,
         keys: Keys,
         changed: asyncio.Event,
     ) -> None:
         self.leader = Leader(parts, epoch)
         self._parts = parts
         self._node = node
-        self._session = session
+        self._dialer = dialer
         self._keys = keys
         self._changed = changed
 
@@ -66,7 +65,7 @@ class LeaderTerm:
                     kept.pop(gone).cancel()
                 for key, member in wanted.items():
                     if key not in kept:
-                        lane = keep_lane(self.leader, self._session, member, self._node.name, self._keys)
+                        lane = keep_lane(self.leader, self._dialer, member, self._node.name, self._keys)
                         kept[key] = group.create_task(lane, name=f"work lane to {member.name}")
                 await self._changed.wait()
 

@@ -182,6 +182,17 @@ class Settings(BaseModel):
     allow_unencrypted: Annotated[
         bool, values.switch, About(Group.SECURITY, "", "let everybody who reaches bind-addr in, without a key")
     ] = False
+    rpc_cert_file: Annotated[
+        Path | None,
+        values.optional_path,
+        About(Group.SECURITY, "FILE", "this node's certificate, for TLS between nodes"),
+    ] = None
+    rpc_key_file: Annotated[
+        Path | None, values.optional_path, About(Group.SECURITY, "FILE", "the key of that certificate")
+    ] = None
+    rpc_ca_file: Annotated[
+        Path | None, values.optional_path, About(Group.SECURITY, "FILE", "the authority of all nodes' certificates")
+    ] = None
 
     join: Annotated[
         tuple[Address, ...],
@@ -323,6 +334,8 @@ class Settings(BaseModel):
             problems.append(f"backend-username {self.backend_username}: add backend-password")
         if (self.backend_cert_file is None) != (self.backend_key_file is None):
             problems.append("backend-cert-file and backend-key-file: give both, or none")
+        if len({self.rpc_cert_file is None, self.rpc_key_file is None, self.rpc_ca_file is None}) > 1:
+            problems.append("rpc-cert-file, rpc-key-file and rpc-ca-file: give all three, or none")
         if problems:
             raise ValueError("\n".join(problems))
         return self

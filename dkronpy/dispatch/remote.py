@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, ClientWSTimeout, web
+from aiohttp import ClientError, web
 
 from dkronpy.dispatch.lane import LocalLane
 from dkronpy.dispatch.leader import Leader
@@ -15,6 +15,7 @@ from dkronpy.model.lane import Attach, ToLeader, ToNode
 from dkronpy.model.member import Member
 from dkronpy.rpc.auth import Keys
 from dkronpy.rpc.channel import MAX_FRAME, Channel, ChannelError, answer, converse, greet
+from dkronpy.rpc.dialer import Dialer
 from dkronpy.runner.node import Node, StaleEpoch
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ PATH = "/lanes/work"
 KIND = "work"
 HEARTBEAT = 4.0
 """Seconds between pings of a lane; one that is not answered within half of it ends the lane."""
-CLOSING = ClientWSTimeout(ws_close=1.0)  # pyright: ignore[reportCallIssue] (attrs hides the parameter)
 AGAIN_FIRST, AGAIN_MAX = 0.1, 2.0
 """Seconds between tries to reach a member."""
 
@@ -43,16 +43,16 @@ class RemoteLane:
         self._channel.close()
 
 
-async def keep_lane(leader: Leader, session: ClientSession, member: Member, name: str, keys: Keys) -> None:
+async def keep_lane(leader: Leader, dialer: Dialer, member: Member, name: str, keys: Keys) -> None:
     """Hold a lane to a member, connecting again whenever it ends, until cancelled."""
     delay = AGAIN_FIRST
     while True:
         try:
-            url = f"http://{member.tags['rpc_addr']}{PATH}"
-            async with session.ws_connect(url, max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT, timeout=CLOSING) as socket:
+            address = member.tags["rpc_addr"]
+            async with dialer.connect(address, PATH, longest=MAX_FRAME, heartbeat=HEARTBEAT) as socket:
                 channel: Channel[ToLeader] = await greet(socket, KIND, name, keys, ToLeader)
                 if channel.peer != member.name:
-                    raise ChannelError(f"{url} is {channel.peer}")
+                    raise ChannelError(f"{address} is {channel.peer}")
                 delay = AGAIN_FIRST
                 await _use(leader, channel)
         except (ChannelError, ClientError, OSError, TimeoutError) as error:

@@ -7,12 +7,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from aiohttp import ClientError, ClientSession, web
+from aiohttp import ClientError, web
 
 from dkronpy.leadership.clocks import Clocks
 from dkronpy.model.member import Member
 from dkronpy.rpc.auth import Keys
 from dkronpy.rpc.channel import ChannelError, Offset, answer, greet
+from dkronpy.rpc.dialer import Dialer
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +23,13 @@ INTERVAL = 5.0
 """Seconds between two looks."""
 FIRST = 0.5
 """Seconds between two looks while there is no peer to compare with."""
+MAX_FRAME = 4096
 WITHIN = 3.0
 """Seconds that a comparison may take."""
 
 
 async def compare(
-    session: ClientSession,
+    dialer: Dialer,
     name: str,
     keys: Keys,
     peers: Callable[[], Sequence[Member]],
@@ -40,7 +42,7 @@ async def compare(
     while True:
         found = [member for member in peers() if member.alive and member.name != name]
         for member in found:
-            offset = await _ask(session, name, keys, member)
+            offset = await _ask(dialer, name, keys, member)
             if offset is not None:
                 clocks.measured(member.name, offset, time.monotonic())
         now = time.monotonic()
@@ -54,13 +56,13 @@ async def compare(
         await asyncio.sleep(INTERVAL if found else FIRST)
 
 
-async def _ask(session: ClientSession, name: str, keys: Keys, member: Member) -> Offset | None:
-    url = f"http://{member.tags['rpc_addr']}{PATH}"
+async def _ask(dialer: Dialer, name: str, keys: Keys, member: Member) -> Offset | None:
+    address = member.tags["rpc_addr"]
     try:
-        async with asyncio.timeout(WITHIN), session.ws_connect(url) as socket:
+        async with asyncio.timeout(WITHIN), dialer.connect(address, PATH, longest=MAX_FRAME) as socket:
             channel = await greet(socket, KIND, name, keys, int)
             if channel.peer != member.name:
-                raise ChannelError(f"{url} is {channel.peer}")
+                raise ChannelError(f"{address} is {channel.peer}")
             return channel.offset
     except (ChannelError, ClientError, OSError, TimeoutError) as error:
         log.debug("a clock can't be compared: %s", error, extra={"node": member.name})
@@ -73,7 +75,7 @@ def door(
     """The handler of `PATH`: greets, which tells the time, and hangs up."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(max_msg_size=4096)
+        socket = web.WebSocketResponse(max_msg_size=MAX_FRAME)
         await socket.prepare(request)
         try:
             await answer(socket, KIND, name, keys, int, clock)

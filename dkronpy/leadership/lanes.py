@@ -7,10 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, web
+from aiohttp import ClientError, web
 
 from dkronpy.rpc.auth import Keys
 from dkronpy.rpc.channel import Channel, ChannelError, answer, converse, greet
+from dkronpy.rpc.dialer import Dialer
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,8 @@ Message = dict[str, Any]
 class ElectionLanes:
     """This server's lanes to the others. `changed` is called with a peer's name and whether messages reach it now."""
 
-    def __init__(self, session: ClientSession, name: str, keys: Keys, changed: Callable[[str, bool], None]) -> None:
-        self._session = session
+    def __init__(self, dialer: Dialer, name: str, keys: Keys, changed: Callable[[str, bool], None]) -> None:
+        self._dialer = dialer
         self._name = name
         self._keys = keys
         self._changed = changed
@@ -57,9 +58,7 @@ class ElectionLanes:
     async def _keep(self, peer: str, address: str) -> None:
         while True:
             try:
-                async with self._session.ws_connect(
-                    f"http://{address}{PATH}", max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT
-                ) as socket:
+                async with self._dialer.connect(address, PATH, longest=MAX_FRAME, heartbeat=HEARTBEAT) as socket:
                     channel: Channel[Message] = await greet(socket, KIND, self._name, self._keys, Message)
                     if channel.peer != peer:
                         raise ChannelError(f"{address} is {channel.peer}, not {peer}")

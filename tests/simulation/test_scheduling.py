@@ -121,6 +121,34 @@ def test_every_fire_has_one_outcome_whatever_happens(seed: int) -> None:
     assert len(children) == len(parents)
 
 
+@pytest.mark.parametrize("seed", range(200 if FULL else 8))
+def test_a_clock_that_is_off_neither_doubles_nor_skips_a_fire(seed: int) -> None:
+    """Leaders' clocks are up to 5 s off, one way or the other, and are set while they lead."""
+    world = World(2000 + seed, nodes=2)
+    world.take_lead()
+    jobs = [
+        Job("each-second", 0, schedule="* * * * * *", tags={"node": "n1"}),
+        Job("every-3s", 0, schedule="@every 3s", tags={"node": "n2"}),
+        Job("both", 0, schedule="*/4 * * * * *", catchup=Catchup(policy=CatchupPolicy.LATEST)),
+    ]
+    for job in jobs:
+        world.put(job)
+    for _ in range(12):
+        world.clock_off = world.rng.randint(-5 * SECOND, 5 * SECOND)
+        run(world, world.rng.random() * 8)
+        if world.rng.random() < 0.3:
+            world.crash()
+            world.clock_off = world.rng.randint(-5 * SECOND, 5 * SECOND)
+            run(world, 2)
+    world.clock_off = 0
+    run(world, 12)
+    quiet(world)
+    for job in jobs:
+        check(world, job.name, world.store.edits[job.name], nodes=2 if job.name == "both" else 1)
+    for node in world.nodes.values():
+        assert all(started >= key[1] - 5 * SECOND for key, started in node.starts.items())
+
+
 @pytest.mark.parametrize("lag", [0, 3, 40])
 @pytest.mark.parametrize("seed", range(200 if FULL else 8))
 def test_edits_hold_from_when_they_were_written(seed: int, lag: int) -> None:

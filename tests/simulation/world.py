@@ -70,6 +70,8 @@ class World:
         """Edits in the store that the leader's watch has not delivered, with when it may."""
         self.lag = 0
         """How long (ns) the watch is held back, at most."""
+        self.clock_off = 0
+        """How far (ns) the leader's clock is ahead."""
         self.skew = 0
         """How far (ns) the clocks of the servers that write may be off."""
         self.epoch = 0
@@ -152,13 +154,13 @@ class World:
                 triggers=dict(store.triggers),
                 kills=list(store.kills),
                 edits=edits,
-                cursor=store.cursor or Cursor(self.now),
+                cursor=store.cursor or Cursor(self.leader_now),
                 pause=store.pause,
                 limits=dict(store.limits),
             ),
             epoch=self.epoch,
             rng=self.rng,
-            now=self.now,
+            now=self.leader_now,
         )
         board.members, board.reachable = self.members(), set(self.nodes)
         board.drained = self.drained
@@ -167,6 +169,10 @@ class World:
             self._archive(execution)
         for node in self.nodes.values():
             self._attach(node)
+
+    @property
+    def leader_now(self) -> int:
+        return self.now + self.clock_off
 
     def crash(self) -> None:
         """The leader is gone; the store and the nodes stay."""
@@ -200,7 +206,7 @@ class World:
         board = self.board
         while self.unseen and self.unseen[0][0] <= self.now and self.rng.random() < (0.7 if self.faults else 1.0):
             board.edited(*self.unseen.pop(0)[1:])
-        step = plan(board, self.now)
+        step = plan(board, self.leader_now)
         if step is None:
             return False
         assert step.changes <= MAX_CHANGES

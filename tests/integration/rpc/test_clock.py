@@ -15,6 +15,7 @@ from dkronpy.leadership.clock_lanes import PATH, compare, door
 from dkronpy.leadership.clocks import Clocks
 from dkronpy.model.duration import SECOND
 from dkronpy.model.member import Member
+from dkronpy.rpc.dialer import Dialer
 from tests.support.processes import free_port
 
 KEY = bytes(16)
@@ -37,7 +38,9 @@ async def test_a_clock_behind_all_others(caplog: pytest.LogCaptureFixture, monke
             server = await stack.enter_async_context(TestServer(app))
             members.append(Member(name, "127.0.0.1", 1, {"rpc_addr": f"{server.host}:{server.port}"}))
         session = await stack.enter_async_context(ClientSession())
-        comparing = asyncio.create_task(compare(session, "n1", lambda: [KEY], lambda: members, clocks, told.put_nowait))
+        comparing = asyncio.create_task(
+            compare(Dialer(session), "n1", lambda: [KEY], lambda: members, clocks, told.put_nowait)
+        )
         async with asyncio.timeout(10):
             for _ in range(3):
                 assert await told.get() == pytest.approx(5, abs=0.2)
@@ -60,7 +63,7 @@ async def test_who_has_another_key_is_not_believed() -> None:
     async with TestServer(app) as server, ClientSession() as session:
         member = Member("n2", "127.0.0.1", 1, {"rpc_addr": f"{server.host}:{server.port}"})
         comparing = asyncio.create_task(
-            compare(session, "n1", lambda: [KEY], lambda: [member], Clocks(), told.put_nowait)
+            compare(Dialer(session), "n1", lambda: [KEY], lambda: [member], Clocks(), told.put_nowait)
         )
         async with asyncio.timeout(10):
             assert await told.get() == 0
