@@ -73,8 +73,10 @@ async def writes(name: str, store: Store, bare: Write, options: argparse.Namespa
     for writers in WRITERS:
         rates: dict[str, list[float]] = {"store": [], "bare": []}
         times: dict[str, list[float]] = {"store": [], "bare": []}
+        both = [("bare", bare), ("store", through(store))]
         for _ in range(options.rounds):
-            for kind, write in (("bare", bare), ("store", through(store))):
+            both.reverse()
+            for kind, write in both:
                 reached, took = await rate(write, f"bench/{next(names)}", writers, options.seconds, value)
                 rates[kind].append(reached)
                 times[kind] += took
