@@ -44,10 +44,10 @@ GOODBYE = 3.0
 """Seconds for telling the other members that this one leaves."""
 
 
-def run(loaded: Loaded, *, reload: Callable[[], Loaded]) -> int:
+def run(loaded: Loaded, *, reload: Callable[[], Loaded], hung_up: Callable[[], bool]) -> int:
     """Run the node until it is stopped by TERM, INT or `leave`; returns the exit code.
 
-    `reload` reads the configuration again, for HUP."""
+    `reload` reads the configuration again, for HUP; `hung_up` tells whether one came before the node could hear it."""
     settings = loaded.settings
     logs.configure(settings.log_level, settings.log_format, settings.node_name)
     for warning in loaded.warnings:
@@ -58,15 +58,15 @@ def run(loaded: Loaded, *, reload: Callable[[], Loaded]) -> int:
     sys.setswitchinterval(0.0005)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(settings, reload))
+            return runner.run(_run(settings, reload, hung_up))
     except StartError as error:
         log.critical("%s", error)
         return 1
 
 
-async def _run(settings: Settings, reload: Callable[[], Loaded]) -> int:
+async def _run(settings: Settings, reload: Callable[[], Loaded], hung_up: Callable[[], bool]) -> int:
     async with AsyncExitStack() as stack:
-        agent = Agent(settings, reload)
+        agent = Agent(settings, reload, hung_up)
         await agent.start(stack)
         return await agent.serve()
 
@@ -74,9 +74,10 @@ async def _run(settings: Settings, reload: Callable[[], Loaded]) -> int:
 class Agent:
     """One node."""
 
-    def __init__(self, settings: Settings, reload: Callable[[], Loaded]) -> None:
+    def __init__(self, settings: Settings, reload: Callable[[], Loaded], hung_up: Callable[[], bool]) -> None:
         self.settings = settings
         self._reload = reload
+        self._hung_up = hung_up
         self._stop = asyncio.Event()
         self._leaving = False
         self._tls: tls.Tls | None = None
@@ -172,6 +173,8 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        if self._hung_up():
+            self._hang_up()
         failed = False
         try:
             async with asyncio.TaskGroup() as group:

@@ -23,6 +23,8 @@ DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 LONG_LIST_TAIL: Final = 10_000
 """Bytes of each output in longer lists, unless `output_size_limit` asks for others."""
+MAX_OUTPUT: Final = 64 << 20
+"""Bytes of output in one list, of which each execution has an equal share at most."""
 CLEAR_WAIT: Final = 5.0
 """Seconds until a deletion of executions is answered with 202."""
 DEFAULT_DAYS: Final = 30
@@ -127,6 +129,7 @@ class ExecutionRoutes:
             raise invalid(("_order", "must be ASC or DESC"))
         limit = integer(request, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
         tail = integer(request, "output_size_limit", FULL_OUTPUT if limit <= DEFAULT_LIMIT else LONG_LIST_TAIL)
+        tail = min(tail, MAX_OUTPUT // limit)
         executions, cursor = await self._ledger.page(query, limit=limit, cursor=request.query.get("cursor") or None)
         if "_sort" in request.query or order == "ASC":
             executions.sort(key=sort, reverse=order == "DESC")

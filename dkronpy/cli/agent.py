@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,9 @@ def run_agent(_context: Context, arguments: Namespace) -> int:
         parser.print_help()
         return Exit.OK
 
+    hung_up: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: hung_up.append(number))  # until the node is up: HUP ends nobody
+
     def load() -> config.Loaded:
         return config.load(given, os.environ)
 
@@ -55,4 +59,4 @@ def run_agent(_context: Context, arguments: Namespace) -> int:
 
     from dkronpy import agent
 
-    return agent.run(loaded, reload=load)
+    return agent.run(loaded, reload=load, hung_up=lambda: bool(hung_up))

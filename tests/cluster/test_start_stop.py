@@ -112,6 +112,20 @@ def test_hup_reloads(make_agent: Callable[..., Agent], tmp_path: Path) -> None:
     assert agent.terminate() == 0
 
 
+def test_hup_while_it_starts_is_heard_once_it_is_up(make_agent: Callable[..., Agent]) -> None:
+    agent = make_agent()
+    agent.launch()
+
+    def caught() -> bool:
+        status = Path(f"/proc/{agent.process.pid}/status").read_text()
+        return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> signal.SIGHUP - 1 & 1)
+
+    until(caught, 20, "HUP has a handler")
+    agent.signal(signal.SIGHUP)
+    agent.wait_ready()
+    until(lambda: "configuration read again" in agent.log.read_text(), 10, "the configuration is read again")
+
+
 @contextmanager
 def held(agent: Agent) -> Generator[None]:
     """Another program holds the lock of the agent's store, so that nothing can be written."""

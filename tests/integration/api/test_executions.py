@@ -204,6 +204,8 @@ async def test_short_lists_hold_whole_outputs_and_long_ones_tails(node: ApiNode,
     assert [len(e["output"]) for e in await listed(api, "/v1/executions")] == [200_000]
     assert [len(e["output"]) for e in await listed(api, "/v1/executions?limit=100")] == [200_000]
     assert [len(e["output"]) for e in await listed(api, "/v1/executions?limit=101")] == [10_000]
+    (e,) = await listed(api, "/v1/executions?limit=1000&output_size_limit=100000000")
+    assert (len(e["output"]), e["output_truncated"]) == ((64 << 20) // 1000, True)
 
 
 async def test_output_as_bytes(node: ApiNode, api: TestClient) -> None:
