@@ -6,8 +6,10 @@ import base64
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from typing import Any
@@ -495,7 +497,15 @@ def test_the_agent_gets_its_arguments_untouched(dkron: Dkron, monkeypatch: pytes
     import dkronpy.agent
 
     seen: list[Any] = []
-    monkeypatch.setattr(dkronpy.agent, "run", lambda loaded, *, reload: seen.append((loaded, reload())) or 7)
+
+    def run(loaded: Any, *, reload: Callable[[], Any], hung_up: Callable[[], bool]) -> int:
+        before = hung_up()
+        os.kill(os.getpid(), signal.SIGHUP)
+        seen.append((loaded, reload(), before, hung_up()))
+        return 7
+
+    monkeypatch.setattr(dkronpy.agent, "run", run)
+    ours = signal.getsignal(signal.SIGHUP)
     result = dkron(
         "agent",
         "--server",
@@ -509,8 +519,10 @@ def test_the_agent_gets_its_arguments_untouched(dkron: Dkron, monkeypatch: pytes
         "--allow-unauthenticated",
     )
 
+    signal.signal(signal.SIGHUP, ours)
     assert result.code == 7
-    loaded, again = seen[0]
+    loaded, again, *hung_up = seen[0]
+    assert hung_up == [False, True]
     assert (loaded.settings.node_name, loaded.settings.server, loaded.settings.tags) == ("n7", True, {"a": "b"})
     assert again == loaded
 
