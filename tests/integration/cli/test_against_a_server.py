@@ -186,7 +186,8 @@ def test_watching_goes_on_over_a_crash_of_the_server(tmp_path: Path) -> None:
                 agent.kill()
                 time.sleep(0.5)
                 agent.start()
-                rest, _ = following.communicate(timeout=60)
+                rest = following.stdout.read()  # not by communicate: the first line's buffer may hold more
+                following.wait(60)
             waited, _ = waiting.communicate(timeout=60)
 
     assert (following.returncode, first + rest) == (0, "".join(f"ä{number}\n" for number in range(1, 9)))
