@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, TypeAlias
@@ -27,6 +28,39 @@ async def consul(address: str) -> AsyncGenerator[Write]:
             async with session.put(f"http://{address}/v1/txn", json=operations) as answer:
                 assert answer.status == 200
                 return (await answer.json())["Results"][-1]["KV"]["ModifyIndex"]
+
+        yield write
+
+
+@asynccontextmanager
+async def dynamodb(address: str) -> AsyncGenerator[Write]:
+    """aiobotocore's client, and items as the store has them, but without its head and its log."""
+    from aiobotocore.session import AioSession
+
+    from dkronpy.store.dynamodb_batch import item_key
+    from tests.support.dynamodb import PASSWORD, TABLE, USER
+
+    made = AioSession().create_client(
+        "dynamodb",
+        region_name="us-east-1",
+        endpoint_url=f"http://{address}",
+        aws_access_key_id=USER,
+        aws_secret_access_key=PASSWORD,
+    )
+    revisions = itertools.count(1)
+    async with made as client:
+
+        async def write(key: str, revision: int, value: bytes) -> int:
+            written = next(revisions)
+            put = {
+                "TableName": TABLE,
+                "Item": {**item_key(key), "v": {"B": value}, "r": {"N": str(written)}},
+                "ConditionExpression": "r = :r" if revision else "attribute_not_exists(r)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                **({"ExpressionAttributeValues": {":r": {"N": str(revision)}}} if revision else {}),
+            }
+            await client.transact_write_items(TransactItems=[{"Put": put}])
+            return written
 
         yield write
 
@@ -79,6 +113,7 @@ async def redis(address: str) -> AsyncGenerator[Write]:
 
 BARE: Final[dict[str, Callable[[str], AbstractAsyncContextManager[Write]]]] = {
     "consul": consul,
+    "dynamodb": dynamodb,
     "etcd": etcd,
     "redis": redis,
 }

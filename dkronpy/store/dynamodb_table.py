@@ -80,17 +80,16 @@ class Table:
             retries={"total_max_attempts": 1},  # a transaction that was perhaps carried out is looked up first
         )
         user, password = self._login
-        region = self.place.region or _session().get_config_variable("region") or "us-east-1"
-        client = _session().create_client(
-            "dynamodb",
-            region_name=region,
-            endpoint_url=self.place.endpoint,
-            aws_access_key_id=user,
-            aws_secret_access_key=password,
-            verify=None if self._ca_file is None else str(self._ca_file),
-            config=config,
-        )
         try:
+            client = _session().create_client(
+                "dynamodb",
+                region_name=self.place.region or _session().get_config_variable("region") or "us-east-1",
+                endpoint_url=self.place.endpoint,
+                aws_access_key_id=user,
+                aws_secret_access_key=password,
+                verify=None if self._ca_file is None else str(self._ca_file),
+                config=config,
+            )
             self._client = await self._resources.enter_async_context(client)
             await self._prepare()
         except (Failed, BotoCoreError, OSError, ValueError) as error:

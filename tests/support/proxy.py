@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import suppress
 
 from tests.support.processes import HOST
@@ -11,8 +12,10 @@ from tests.support.processes import HOST
 class Proxy:
     """Passes every connection to `address` (`host:port`) on, while it is entered: `async with Proxy(...) as proxy`."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, tls: ssl.SSLContext | None = None) -> None:
+        """With `tls` those who connect must speak TLS, which ends here."""
         host, _, port = address.rpartition(":")
+        self._tls = tls
         self._target = (host, int(port))
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
@@ -23,7 +26,7 @@ class Proxy:
         self.address = ""
 
     async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._connected, HOST, 0)
+        self._server = await asyncio.start_server(self._connected, HOST, 0, ssl=self._tls)
         self.address = f"{HOST}:{self._server.sockets[0].getsockname()[1]}"
         return self
 
