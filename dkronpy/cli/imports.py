@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,16 @@ next fires as Dkron has them and as they are here. A job that is there already
 and differs is kept, unless --replace is given; importing again is safe. The
 other Dkron goes on running its jobs: stop it, or `dkron pause` here first.
 docs/migration.md tells more."""
+
+_STORES: Final = {
+    "etcd": "etcd 3",
+    "etcd2": "etcd 2, or etcd 3 with --enable-v2",
+    "consul": "Consul",
+    "zookeeper": "ZooKeeper",
+    "redis": "Redis",
+    "dynamodb": "DynamoDB",
+}
+_PORTS: Final = {"consul": 8500, "zookeeper": 2181, "redis": 6379, "dynamodb": 8000}
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -56,9 +67,27 @@ def add_commands(commands: Subcommands) -> None:
     server.add_argument(
         "--executions", metavar="FILE", type=Path, help='the executions to a file of jobs: {"job": [execution, …]}'
     )
-    for command in (boltdb, server):
+    stores = [_add_store(group, kind, about) for kind, about in _STORES.items()]
+    for command in (boltdb, server, *stores):
         command.add_argument("--dry-run", action="store_true", help="only show what would be done")
         command.add_argument("--replace", action="store_true", help="replace jobs that are there and differ")
+
+
+def _add_store(group: Subcommands, kind: str, about: str) -> ArgumentParser:
+    command = add_command(
+        group,
+        kind,
+        import_store,
+        f"take over the keys of a Dkron 1.x in {about}",
+        more=f"{_MORE}\n\nThe password, or Consul's token, comes from DKRON_BACKEND_PASSWORD.",
+        examples=[f"dkron import {kind} 10.0.0.9:{_PORTS.get(kind, 2379)} --dry-run"],
+    )
+    command.set_defaults(kind=kind)
+    machine = "HOST:PORT, or URL" if kind != "dynamodb" else "REGION, or URL"
+    command.add_argument("machines", metavar="MACHINE", nargs="+", help=f"{machine}; several for etcd and ZooKeeper")
+    command.add_argument("--username", default="", metavar="NAME", help="who asks, where the store knows users")
+    _add_keyspace(command)
+    return command
 
 
 def _add_keyspace(command: ArgumentParser) -> None:
@@ -71,6 +100,14 @@ def import_boltdb(context: Context, arguments: Namespace) -> Exit:
     from dkronpy.importing.files import read_boltdb
 
     return _import(context, arguments, lambda: read_boltdb(arguments.file, arguments.keyspace))
+
+
+def import_store(context: Context, arguments: Namespace) -> Exit:
+    from dkronpy.importing.stores import Access, read_store
+
+    password = os.environ.get("DKRON_BACKEND_PASSWORD", "")
+    access = Access(tuple(arguments.machines), arguments.username, password, arguments.keyspace)
+    return _import(context, arguments, lambda: read_store(arguments.kind, access))
 
 
 def import_dkron(context: Context, arguments: Namespace) -> Exit:

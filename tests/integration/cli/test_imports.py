@@ -11,9 +11,11 @@ from urllib.parse import quote
 import pytest
 
 from tests.integration.cli.conftest import Dkron
+from tests.integration.importing.test_stores import fill_redis
 from tests.support.dkron_data import BOLTDB, V1, V4_EXECUTIONS, V4_JOBS, same_execution, same_job
 from tests.support.fake_api import serving
 from tests.support.processes import Agent
+from tests.support.redis import Redis
 
 
 @pytest.fixture
@@ -89,6 +91,15 @@ def test_a_running_dkron_1(agent: Agent, dkron: Dkron) -> None:
         dkron("import", "dkron", old.url)
         assert not [request for request in old.requests if request.method != "GET"]
         assert not any("authorization" in map(str.lower, request.headers) for request in old.requests)
+    same_as(agent, V1["jobs"], V1["executions"])
+
+
+def test_the_keys_of_a_dkron_1_in_redis(agent: Agent, dkron: Dkron, tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with Redis(folder) as redis:
+        fill_redis(redis)
+        dkron("import", "redis", redis.address)
     same_as(agent, V1["jobs"], V1["executions"])
 
 
