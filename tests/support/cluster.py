@@ -205,7 +205,7 @@ class Cluster:
             if not node.alive:
                 self.launch(node)
         for server in self.servers:
-            until(lambda node=server: self._knows_all(node), 30, f"{server.name} knows all members and a leader")
+            until(lambda node=server: self._knows_all(node), 90, f"{server.name} knows all members and a leader")
 
     def launch(self, node: ClusterNode) -> None:
         """Start one node, which joins the others."""
@@ -222,7 +222,7 @@ class Cluster:
         """The server that says that it leads."""
         return next((server for server in self.servers if server.alive and server.leads()), None)
 
-    def wait_for_leader(self, within: float = 15) -> ClusterNode:
+    def wait_for_leader(self, within: float = 60) -> ClusterNode:
         return until(self.leader, within, "a server leads")
 
     def follower(self) -> ClusterNode:
@@ -274,7 +274,7 @@ class Cluster:
         doubled = [key for key, count in seen.items() if count > 1]
         return Verdict(sorted(due - set(seen)), doubled, sum(seen.values()), silence)
 
-    def disagreements(self, since: int, until_: int, within: float = 30) -> list[str]:
+    def disagreements(self, since: int, until_: int, within: float = 90) -> list[str]:
         """Where the history and the witness file differ on fires in [since, until), run by run, once all are over."""
         span = f"since={rfc3339(since * SECOND)}&until={rfc3339(until_ * SECOND - 1)}"
 

@@ -21,17 +21,17 @@ def test_a_drained_node_runs_nothing_new(make_cluster: Callable[..., Cluster]) -
         found = [e for e in cluster.any().call("GET", "/v1/jobs/job0/executions") if e["state"] == state]
         return found[0] if found else None
 
-    until(lambda: newest("success"), 20, "the agent runs the job")
+    until(lambda: newest("success"), 60, "the agent runs the job")
     cluster.follower().call("POST", f"/v1/nodes/{agent}/drain")
-    until(lambda: newest("skipped"), 20, "the job finds no node")
+    until(lambda: newest("skipped"), 60, "the job finds no node")
     leader.kill()
     cluster.wait_for_leader()
     begun = time.time_ns()
-    skipped = until(lambda: (e := newest("skipped")) and e["group"] > begun and e, 20, "nor under the next leader")
+    skipped = until(lambda: (e := newest("skipped")) and e["group"] > begun and e, 60, "nor under the next leader")
     assert skipped["reason"] == "no_target"
     shown = {m["Name"]: m["drained"] for m in cluster.any().call("GET", "/v1/members")}
     assert shown[agent]["by"] == "api"
     assert shown[leader.name] is None
     cluster.any().call("POST", f"/v1/nodes/{agent}/undrain")
     begun = time.time_ns()
-    until(lambda: (e := newest("success")) and e["group"] > begun, 20, "the agent runs the job again")
+    until(lambda: (e := newest("success")) and e["group"] > begun, 60, "the agent runs the job again")

@@ -71,11 +71,11 @@ def test_a_node_killed_in_the_middle_of_a_run(cluster: Cluster, tmp_path: Path) 
     _create(cluster, "crashed", f"{cluster.note}; {{ {loop}; }} | tee {produced}; exit 7", node)
     since = int(time.time())
     cluster.any().call("POST", "/v1/jobs/crashed/run")
-    until(lambda: produced.exists() and produced.stat().st_size > 10_000, 10, "it writes")
+    until(lambda: produced.exists() and produced.stat().st_size > 10_000, 60, "it writes")
     node.kill()
     time.sleep(1)
     cluster.start()
-    execution = _ended(cluster, "crashed", 20)
+    execution = _ended(cluster, "crashed", 60)
     assert (execution["state"], execution["exit_code"]) == ("failed", 7)
     assert produced.stat().st_size == 40_000
     _whole(cluster, execution, produced.read_bytes())
@@ -89,10 +89,10 @@ def test_a_leader_killed_while_50_mb_stream(cluster: Cluster, tmp_path: Path) ->
     since = int(time.time())
     cluster.any().call("POST", "/v1/jobs/stream/run")
     for share in (10, 30):
-        until(lambda size=share: produced.exists() and produced.stat().st_size > size * NUMBERS, 30, "it writes")
+        until(lambda size=share: produced.exists() and produced.stat().st_size > size * NUMBERS, 60, "it writes")
         cluster.wait_for_leader().kill()
         cluster.start()
-    execution = _ended(cluster, "stream", 60)
+    execution = _ended(cluster, "stream", 120)
     assert execution["state"] == "success"
     assert produced.stat().st_size == 50 * NUMBERS
     _whole(cluster, execution, produced.read_bytes())

@@ -31,17 +31,17 @@ def test_a_key_is_changed_without_a_missed_run(make_cluster: Callable[..., Clust
     begin = int(time.time()) + 2
 
     for operation in ("install", "use"):
-        until(lambda o=operation: done(cluster.any(), o, new), 20, f"all nodes {operation} the key")
+        until(lambda o=operation: done(cluster.any(), o, new), 60, f"all nodes {operation} the key")
     listed: dict[str, Any] = cluster.any().call("GET", "/v1/keyring")
     assert listed["keys"] == {old: 3, new: 3}
     assert listed["primary"] == {new: 3}
 
     leader.signal(signal.SIGTERM)  # every lane is greeted anew, by the new key
-    until(lambda: not leader.alive, 15, "the leader has stopped")
+    until(lambda: not leader.alive, 60, "the leader has stopped")
     cluster.start()
-    until(lambda: done(cluster.wait_for_leader(), "remove", old), 30, "all nodes remove the old key")
+    until(lambda: done(cluster.wait_for_leader(), "remove", old), 60, "all nodes remove the old key")
     for node in cluster.servers:
-        until(lambda n=node: "unreachable" not in lanes(n).values() and len(lanes(n)) == 3, 15, "all lanes are up")
+        until(lambda n=node: "unreachable" not in lanes(n).values() and len(lanes(n)) == 3, 60, "all lanes are up")
     assert sorted(lanes(cluster.any()).values()) == ["follower", "follower", "leader"]
     time.sleep(2)
 

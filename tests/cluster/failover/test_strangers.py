@@ -31,7 +31,7 @@ def _statuses(node: ClusterNode) -> dict[str, str]:
 def test_a_serf_member_gets_no_jobs(cluster: Cluster, tmp_path: Path) -> None:
     join = f"-join={cluster.servers[0].gossip_addr}"
     with serf_agent(tmp_path, "bare", join, "-tag", "dc=dc1", "-tag", "server=true") as serf:
-        until(lambda: all(_statuses(s).get("bare") == "alive" for s in cluster.servers), 15, "all servers see it")
+        until(lambda: all(_statuses(s).get("bare") == "alive" for s in cluster.servers), 60, "all servers see it")
         everywhere = {"name": "everywhere", "schedule": "* * * * * *", "executor": "shell"}
         config = {"shell": "true", "command": cluster.note}
         since = int(time.time())
@@ -56,7 +56,7 @@ async def test_a_peer_without_the_key(make_cluster: Callable[..., Cluster], tmp_
     cluster.start()
     server, node = cluster.servers[0], cluster.agents[0]
     epoch = node.folder / "data" / "spool" / "epoch"
-    until(epoch.exists, 10, "the leader has a lane to the node")
+    until(epoch.exists, 60, "the leader has a lane to the node")
     before = epoch.read_text()
     strangers = [
         ClusterNode(tmp_path, "wrong", [f"--encrypt={OTHER_KEY}"], server=False),
@@ -72,7 +72,7 @@ async def test_a_peer_without_the_key(make_cluster: Callable[..., Cluster], tmp_
         assert set(_statuses(server)) == {"s1", "a1"}
         assert epoch.read_text() == before
         cluster.add_jobs(1, tags=[{"node": "a1"}])
-        until(lambda: "job0" in cluster.witness.read_text(), 5, "the node still runs what its leader orders")
+        until(lambda: "job0" in cluster.witness.read_text(), 60, "the node still runs what its leader orders")
     finally:
         for stranger in strangers:
             stranger.clean_up()
@@ -119,9 +119,9 @@ def test_two_embedded_servers_refuse_each_other(tmp_path: Path) -> None:
     first, second = (ClusterNode(tmp_path, name, []) for name in ("s1", "s2"))
     try:
         first.start([])
-        until(first.leads, 15, "the first serves")
+        until(first.leads, 60, "the first serves")
         second.start([first.gossip_addr])
-        assert second.wait(20) == 1
+        assert second.wait(60) == 1
         assert "--backend etcd" in second.logged()
         assert "without --server" in second.logged()
         assert first.leads(), "the one that was there goes on"

@@ -31,7 +31,7 @@ def test_nodes_talk_by_tls(make_cluster: Callable[..., Cluster], tmp_path: Path)
     cluster.start()
     leader = cluster.wait_for_leader()
     cluster.add_jobs(2, tags=[{"node": "a1"}, {"node": cluster.follower().name}])
-    until(lambda: {"job0", "job1"} <= set(cluster.witness.read_text().split()), 30, "jobs run on other nodes")
+    until(lambda: {"job0", "job1"} <= set(cluster.witness.read_text().split()), 60, "jobs run on other nodes")
     peers = {peer["node"]: peer["state"] for peer in leader.call("GET", "/v1/raft/peers")}
     assert set(peers.values()) == {"leader", "follower"}
     bare = ssl.create_default_context(cafile=files / "ca.pem")
@@ -46,7 +46,7 @@ def test_nodes_talk_by_tls(make_cluster: Callable[..., Cluster], tmp_path: Path)
     stranger = ClusterNode(tmp_path, "plain", [f"--encrypt={KEY}"], server=False)
     try:
         stranger.start([node.gossip_addr for node in cluster.nodes])
-        until(lambda: "no lane to a node" in leader.logged(), 20, "the leader can't reach who has the key alone")
+        until(lambda: "no lane to a node" in leader.logged(), 60, "the leader can't reach who has the key alone")
         assert not (stranger.folder / "data" / "spool" / "epoch").exists()
     finally:
         stranger.clean_up()
