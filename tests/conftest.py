@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -26,7 +27,9 @@ hypothesis.settings.load_profile("full" if FULL else "quick")
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Before the test's time begins, wait for what it needs and is still being built."""
     if "consul" in item.nodeid and "unit" not in item.path.parts:
-        wait_built()
+        capture: Any = item.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            wait_built()
     return (yield)
 
 

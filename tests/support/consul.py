@@ -25,7 +25,7 @@ _BUILD: Final = ROOT / ".cache" / "system" / "consul"
 def wait_built() -> None:
     """Wait until Consul is there, while its build is under way. AssertionError if that failed."""
     if shutil.which("consul") is None and (_BUILD / "lock").exists():
-        print("\nwaiting for consul, which is being built ...", file=sys.__stderr__, flush=True)
+        sys.stderr.write("\nwaiting for consul, which is being built ...\n")
         with (_BUILD / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
         log = (_BUILD / "log").read_text()
