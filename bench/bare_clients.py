@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 
@@ -111,10 +112,42 @@ async def redis(address: str) -> AsyncGenerator[Write]:
         await client.aclose()
 
 
+@asynccontextmanager
+async def zookeeper(address: str) -> AsyncGenerator[Write]:
+    """Transactions of kazoo's client, its threads bridged to futures; a guard on an absent key is its creation."""
+    from kazoo.client import KazooClient
+
+    loop = asyncio.get_running_loop()
+    client: Any = KazooClient(address)
+    client.start()
+    client.ensure_path("/bare")
+
+    async def write(key: str, revision: int, value: bytes) -> int:
+        answer: asyncio.Future[Any] = loop.create_future()
+        path = f"/bare/{key.replace('/', '-')}"
+        transaction = client.transaction()
+        if revision:
+            transaction.check(path, revision - 1)
+            transaction.set_data(path, value)
+        else:
+            transaction.create(path, value)
+        result = transaction.commit_async()
+        result.rawlink(lambda done: loop.call_soon_threadsafe(answer.set_result, done.value))
+        assert not any(isinstance(each, Exception) for each in await answer)
+        return revision + 1
+
+    try:
+        yield write
+    finally:
+        client.stop()
+        client.close()
+
+
 BARE: Final[dict[str, Callable[[str], AbstractAsyncContextManager[Write]]]] = {
     "consul": consul,
     "dynamodb": dynamodb,
     "etcd": etcd,
     "redis": redis,
+    "zookeeper": zookeeper,
 }
 """By backend: given a server's address, its bare client."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from kazoo.security import CREATOR_ALL_ACL, OPEN_ACL_UNSAFE
 
-from dkronpy.store.addresses import split_machine
+from dkronpy.store.addresses import split_machine, tls_context
 from dkronpy.store.changes import Changes
 from dkronpy.store.contract import Store, TooLarge, Unavailable, check_size
 from dkronpy.store.zookeeper_replica import Replica
-from dkronpy.store.zookeeper_session import PORT, Session, tls_context
+from dkronpy.store.zookeeper_session import PORT, Session
 from dkronpy.store.zookeeper_tree import MAX_REQUEST, weight
 from dkronpy.store.zookeeper_writer import Writer
 
@@ -42,8 +42,8 @@ class _Parts:
 class ZooKeeperStore(Store):
     """A session with the ensemble whose members are `machines`: `host:port`, or `https://host:port` for TLS.
 
-    The next machine is used when one fails. A commit takes at most about `timeout` seconds, a read twice that; a watch
-    that can't go on for `patience` seconds ends with Unavailable. With a user, what the store makes is his alone
+    The next machine is used when one fails. A commit takes at most about `timeout` seconds, a read a few times that; a
+    watch that can't go on for `patience` seconds ends with Unavailable. With a user, what the store makes is his alone
     (scheme `digest`).
     """
 
@@ -74,7 +74,7 @@ class ZooKeeperStore(Store):
         self._opened: _Parts | None = None
 
     async def open(self) -> None:
-        tls = tls_context(*self._tls_files) if self._tls else None
+        tls = tls_context("ZooKeeper", *self._tls_files) if self._tls else None
         acl = OPEN_ACL_UNSAFE if self._login is None else CREATOR_ALL_ACL
         session = Session(self._addresses, tls=tls, login=self._login, seconds=self._timeout)
         await session.open()

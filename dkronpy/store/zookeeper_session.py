@@ -25,11 +25,11 @@ from kazoo.retry import KazooRetry
 from dkronpy.store.contract import StoreFull, Unavailable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kazoo.protocol.states import WatchedEvent
 
 log = logging.getLogger(__name__)
+_kazoo_log = log.getChild("kazoo")
+_kazoo_log.setLevel(logging.ERROR)  # it warns of each try to connect
 
 PORT: Final = 2181
 _RETRY_FIRST, _RETRY_MAX = 0.05, 0.5
@@ -53,7 +53,7 @@ class Lost(Unavailable):
 class Session:
     """With the ensemble whose machines are `addresses`, each `host:port`.
 
-    No request takes longer than about twice `seconds`: once for a connection, once for an answer.
+    A request waits up to `seconds` for a connection and as long for an answer.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Session:
             handler=self._network,
             auth_data=[] if login is None else [("digest", login)],
             connection_retry=KazooRetry(max_tries=-1, delay=_RETRY_FIRST, max_delay=_RETRY_MAX),
-            logger=log.getChild("kazoo"),
+            logger=_kazoo_log,
         )
         self._client.add_listener(self._changed)
 
@@ -93,10 +93,12 @@ class Session:
         self._client.close()
 
     async def ask(self, *requests: zk.Request) -> list[Any]:
-        """Send requests at once; their answers. ZooKeeper carries them out in this order. Raises Unavailable when none
-        was sent, or an answer is an error, and Lost."""
-        await self.connected()
-        return await asyncio.gather(*map(self._send, requests))
+        """Send requests at once, and again over a new connection if that is lost; their answers. ZooKeeper carries them
+        out in this order. Raises Unavailable."""
+        try:
+            return await self._ask_once(*requests)
+        except Lost:
+            return await self._ask_once(*requests)
 
     async def read(self, paths: Sequence[str], *, newest: bool = False) -> list[bytes | None]:
         """What is in these nodes, None for those that do not exist. Each is read on its own. `newest`: after all that
@@ -116,7 +118,7 @@ class Session:
     async def commit(self, operations: Sequence[Any]) -> tuple[int, exceptions.ZookeeperError] | None:
         """Carry out all or none, if one fails: its number and why. Raises Unavailable when nothing was done, Lost when
         that is unknown, and StoreFull."""
-        [results] = await self.ask(zk.Transaction(operations))
+        [results] = await self._ask_once(zk.Transaction(operations))
         for number, result in enumerate(results):
             if isinstance(result, exceptions.QuotaExceededError):
                 raise StoreFull("ZooKeeper's quota is used up: raise it with setquota, or delete jobs or their history")
@@ -146,11 +148,17 @@ class Session:
 
     async def connected(self) -> None:
         """Wait for a connection. Raises Unavailable."""
+        if self._up.is_set():
+            return
         try:
             async with asyncio.timeout(self._seconds):
                 await self._up.wait()
         except TimeoutError:
             raise Unavailable(f"ZooKeeper can't be reached: {self.trouble()}") from None
+
+    async def _ask_once(self, *requests: zk.Request) -> list[Any]:
+        await self.connected()
+        return await asyncio.gather(*map(self._send, requests))
 
     def _send(self, request: zk.Request) -> asyncio.Future[Any]:
         answer = _Answer(self._loop)
@@ -167,9 +175,12 @@ class Session:
     def _changed(self, state: KazooState) -> None:
         """In a thread of kazoo."""
         if state == KazooState.CONNECTED:
+            log.info("connected to ZooKeeper at %s", self._network.machine)
             self._network.reasons.clear()
             self._call_soon(self._up.set)
         else:
+            if state == KazooState.SUSPENDED:
+                log.warning("the connection to ZooKeeper at %s is lost", self._network.machine)
             self._call_soon(self._up.clear)
 
     def _call_soon(self, do: Callable[[], None]) -> None:
@@ -209,6 +220,8 @@ class _Network(SequentialThreadingHandler):
         self._socket: socket.socket | None = None
         self.number = 0
         """Of the connection, counted."""
+        self.machine = ""
+        """`host:port` of the connection."""
         self.reasons: dict[str, str] = {}
         """Why there is no connection, by `host:port`."""
 
@@ -225,7 +238,7 @@ class _Network(SequentialThreadingHandler):
             raise
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reasons[name] = "it does not answer as ZooKeeper does"
-        self._socket = connected
+        self._socket, self.machine = connected, name
         self.number += 1
         return connected
 
@@ -283,16 +296,3 @@ def _told(error: Exception) -> Exception:
     if isinstance(error, exceptions.KazooException):
         return Unavailable(f"ZooKeeper answers with an error: {type(error).__name__} {error}")
     return error
-
-
-def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """Whom to trust (without `ca_file` the usual authorities), and the client's own certificate. Raises Unavailable for
-    files that can't be used."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-        if cert_file is not None:
-            context.load_cert_chain(cert_file, key_file)
-    except OSError as error:  # which those of ssl are
-        names = ", ".join(str(file) for file in (ca_file, cert_file, key_file) if file is not None)
-        raise Unavailable(f"can't use the files for TLS with ZooKeeper ({names}): {error}") from error
-    return context
