@@ -41,8 +41,9 @@ async def test_the_server_is_killed_and_started_again(server: StoreServer, down:
             await asyncio.to_thread(server.start)
             await soon(store)
         await asyncio.sleep(0.3)
+        noticed = bool(writers.refused or writers.unknown)
         await writers.stop()
-        assert writers.refused
+        assert noticed or not down, "what is soon back may have been waited for"
         assert len(writers.answered) > before > 10
         await writers.check(other)
         await follower.check(other)
