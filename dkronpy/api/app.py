@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from dkronpy.api.auth import Gate
+from dkronpy.api.calendars import CalendarRoutes
 from dkronpy.api.changes import ChangeRoutes
 from dkronpy.api.cluster import ClusterRoutes
 from dkronpy.api.context import Context
@@ -18,6 +19,7 @@ from dkronpy.api.executions import ExecutionRoutes
 from dkronpy.api.explain import ExplainRoutes
 from dkronpy.api.exposition import MetricsRoutes
 from dkronpy.api.groups import GroupRoutes
+from dkronpy.api.heatmap import HeatmapRoutes
 from dkronpy.api.imports import ImportRoutes
 from dkronpy.api.jobs import JobRoutes
 from dkronpy.api.keyring import KeyringRoutes
@@ -51,6 +53,8 @@ def build(services: Services) -> web.Application:
         ImportRoutes(context),
         OutputRoutes(context),
         ScheduleRoutes(context),
+        HeatmapRoutes(context),
+        CalendarRoutes(context),
         ExplainRoutes(context),
         ChangeRoutes(context),
         RestoreRoutes(context),

@@ -10,7 +10,9 @@ from dkronpy.api.services import Services
 from dkronpy.api.streams import Streams
 from dkronpy.api.views import JobViews
 from dkronpy.catalog.mirror import Held
+from dkronpy.model.calendar import Calendar
 from dkronpy.model.job import Job
+from dkronpy.scheduling.exclusions import Exclusions
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,17 @@ class Context:
     views: JobViews
     ledger: Ledger
     streams: Streams
+
+    @property
+    def exclusions(self) -> Exclusions:
+        """What calendars exclude, as this server sees them."""
+        return self.views.exclusions
+
+    @property
+    def calendars(self) -> dict[str, Calendar]:
+        """The calendars that there are."""
+        held = self.services.mirror.calendars
+        return {name: found for name in sorted(held) if (found := held[name].value.calendar) is not None}
 
     def held(self, name: str) -> Held[Job]:
         """The job of that name. Raises Problem 404."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Final, cast
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from dkronpy.model.job import Job
 from dkronpy.model.spec import SpecError, parse_spec, to_document, to_job
 from dkronpy.schedule import Schedule, ScheduleError
+from dkronpy.scheduling.exclusions import blackout_spans
 from dkronpy.scheduling.fires import compiled
 from dkronpy.scheduling.targeting import split_count
 
@@ -16,10 +18,11 @@ MAX_JOB: Final = 128_000
 """Bytes of a stored definition: a commit holds it twice, once as the job and once as the edit."""
 
 
-def checked_job(data: object, *, now: int, old: Job | None = None) -> Job:
+def checked_job(data: object, *, now: int, old: Job | None = None, calendars: Container[str] | None = None) -> Job:
     """The job that a decoded JSON object describes.
 
-    `old` is the job of that name as it is: an `@at` that it has already may be past, any other may not.
+    `old` is the job of that name as it is: an `@at` that it has already may be past, any other may not. A job may
+    name only `calendars`, if they are given.
     Raises SpecError with everything that is wrong.
     """
     spec = parse_spec(data)
@@ -33,6 +36,16 @@ def checked_job(data: object, *, now: int, old: Job | None = None) -> Job:
     unchanged = old is not None and _timing(old) == _timing(job)
     if schedule is not None and not unchanged and not spec.parent_job and _is_past(schedule, now):
         errors.append(("schedule", f"{spec.schedule!r} is already past: write a time to come"))
+    try:
+        blackout_spans(job.blackouts, job.timezone)
+    except ScheduleError as error:
+        errors.append((error.field, str(error)))
+    if calendars is not None:
+        errors.extend(
+            ("calendars", f"there is no calendar {name!r}: PUT /v1/calendars/{name} creates it")
+            for name in job.calendars
+            if name not in calendars
+        )
     for tag, value in spec.tags.items():
         try:
             split_count(value)

@@ -51,6 +51,7 @@ class Verdict(StrEnum):
 _REASONS: Final = {
     Reason.OVERLAP: "an earlier run was in flight, and the job does not overlap with itself",
     Reason.PAUSED: "all scheduling was paused",
+    Reason.EXCLUDED: "a calendar or a blackout of the job excluded its time",
     Reason.NO_TARGET: "no alive node had the job's tags",
     Reason.OUTSIDE_WINDOW: "it was decided later than the job's catch-up window allows",
     Reason.SUPERSEDED: "there was a newer fire, and the job wants only the newest",
@@ -116,7 +117,7 @@ class ExplainRoutes:
         elif fire is None:
             verdict, words = Verdict.NO_FIRE, _no_fire(job, schedule, at)
         elif fire > now:
-            verdict, words = self._to_come(job)
+            verdict, words = self._to_come(job, fire)
         else:
             verdict, words = self._unrecorded(job, fire)
         return answer(
@@ -127,7 +128,11 @@ class ExplainRoutes:
                 verdict=verdict,
                 explanation=words,
                 fire_time=time_or_null(executions[0].fire if executions else fire),
-                next=time_or_null(next_fire(job, schedule, at) if job is not None and schedule is not None else None),
+                next=time_or_null(
+                    self._context.exclusions.next_fire(job, schedule, at)
+                    if job is not None and schedule is not None
+                    else None
+                ),
                 definition=None if job is None else to_document(job),
                 definition_since=None if edit is None else rfc3339(edit.since),
                 definition_by=None if edit is None else edit.by,
@@ -144,7 +149,7 @@ class ExplainRoutes:
         older, _ = await self._context.ledger.page(Query(job=name, states=never_ran, until=fire), limit=1)
         return [execution for execution in older if execution.last >= fire]
 
-    def _to_come(self, job: Job) -> tuple[Verdict, str]:
+    def _to_come(self, job: Job, fire: int) -> tuple[Verdict, str]:
         """Whether a fire that is to come will run, as things stand."""
         mirror = self._services.mirror
         pause = mirror.pause
@@ -154,6 +159,8 @@ class ExplainRoutes:
             return Verdict.WILL_NOT_RUN, f"all scheduling is paused: {pause.value.reason or 'no reason was given'}"
         if state is not None and state.value.spent:
             return Verdict.WILL_NOT_RUN, "the job is ephemeral and has succeeded: it is about to be deleted"
+        if (excluded := self._context.exclusions.at(job, fire)) is not None:
+            return Verdict.WILL_NOT_RUN, f"{excluded.by} excludes it, until {rfc3339(excluded.until)} at least"
         if not nodes:
             return Verdict.WILL_NOT_RUN, f"no alive node has the job's tags {job.tags}"
         words = f"it will run on {_some(job, nodes)}"
@@ -215,7 +222,8 @@ def _from_records(executions: Sequence[Execution]) -> tuple[Verdict, str]:
         verdict = Verdict.SKIPPED if first.state is State.SKIPPED else Verdict.MISSED
         why = next((words for reason, words in _REASONS.items() if reason == first.reason), first.reason)
         more = f" (one record stands for {first.count} such fires)" if first.count > 1 else ""
-        return verdict, f"it was {verdict}: {why}{more}"
+        detail = f" ({first.error})" if first.reason == Reason.EXCLUDED and first.error else ""
+        return verdict, f"it was {verdict}: {why}{detail}{more}"
     if first.waits:
         why = next((words for reason, words in _REASONS.items() if reason == first.reason), first.reason)
         return Verdict.WAITING, f"it waits: {why}{f' ({first.error})' if first.error else ''}"

@@ -90,7 +90,7 @@ class JobRoutes:
         _same_name(data, name)
         expect = expected_revision(request, self._context.held(name).revision)
         written = await self._jobs.change(
-            name, lambda job: checked_job(merged(job, data), now=self._now(), old=job), by=by(request), expect=expect
+            name, lambda job: self._checked(merged(job, data), job), by=by(request), expect=expect
         )
         return self._written(request, written, status=200)
 
@@ -119,10 +119,13 @@ class JobRoutes:
         """Create or replace; `status` is for a replaced job, a new one is 201."""
         held = self._mirror.jobs.get(name) if (name := name_in(data)) is not None else None
         expect = expected_revision(request, 0 if held is None else held.revision)
-        job = checked_job(data, now=self._now(), old=None if held is None else held.value)
+        job = self._checked(data, None if held is None else held.value)
         run = "?" in request.raw_path and present(request, "runoncreate")
         written = await self._jobs.put(job, by=by(request), expect=expect, run=run)
         return self._written(request, written, status=201 if written.created else status)
+
+    def _checked(self, data: object, old: Job | None) -> Job:
+        return checked_job(data, now=self._now(), old=old, calendars=self._context.calendars)
 
     def _written(self, request: web.Request, written: Written, *, status: int) -> web.Response:
         held = written.job

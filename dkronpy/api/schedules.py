@@ -17,7 +17,8 @@ from dkronpy.model.spec import parse_preview, schedule_job
 from dkronpy.model.times import rfc3339
 from dkronpy.schedule import Schedule, ScheduleError, describe_fire
 from dkronpy.schedule.wording import describe
-from dkronpy.scheduling.fires import compiled, next_fire
+from dkronpy.scheduling.exclusions import blackout_spans
+from dkronpy.scheduling.fires import compiled
 
 DEFAULT_COUNT: Final = 5
 MAX_COUNT: Final = 1000
@@ -49,7 +50,7 @@ class ScheduleRoutes:
         count = integer(request, "count", DEFAULT_COUNT, least=1, most=MAX_COUNT)
         if job.parent_job:
             return answer(request, {"description": description(job), "fires": []})
-        found = fires(job, _compiled(job), self._now(), count)
+        found = self._fires(job, _compiled(job), count)
         return answer(request, {"description": description(job), "fires": found})
 
     async def preview(self, request: web.Request) -> web.Response:
@@ -62,8 +63,19 @@ class ScheduleRoutes:
         job = schedule_job(spec.name, spec)
         if not job.schedule and not job.schedules:
             raise invalid(("schedule", "is missing: write one such as @every 10s or 0 30 2 * * *"))
-        found = fires(job, _compiled(job), self._now(), count)
+        found = self._fires(job, _compiled(job), count)
         return answer(request, {"description": description(job), "fires": found})
+
+    def _fires(self, job: Job, schedule: Schedule, count: int) -> list[FireShape]:
+        """The job's next `count` fires that nothing excludes; fewer where it ends or is switched off."""
+        found: list[FireShape] = []
+        previous = self._now()
+        while len(found) < count and (fire := self._context.exclusions.next_fire(job, schedule, previous)) is not None:
+            described = describe_fire(schedule, fire, previous)
+            dst = described.shift.value if described.shift else "clock_changed" if described.clock_changed else None
+            found.append(FireShape(rfc3339(fire), described.local, dst))
+            previous = fire
+        return found
 
 
 def description(job: Job) -> str:
@@ -84,18 +96,7 @@ def description(job: Job) -> str:
 def _compiled(job: Job) -> Schedule:
     """The job's schedule. Raises Problem 400."""
     try:
+        blackout_spans(job.blackouts, job.timezone)
         return compiled(job)
     except ScheduleError as error:
         raise invalid((error.field, str(error))) from None
-
-
-def fires(job: Job, schedule: Schedule, after: int, count: int) -> list[FireShape]:
-    """The job's first `count` fires after `after` (ns); fewer where it ends or is switched off."""
-    found: list[FireShape] = []
-    previous = after
-    while len(found) < count and (fire := next_fire(job, schedule, previous)) is not None:
-        described = describe_fire(schedule, fire, previous)
-        dst = described.shift.value if described.shift else "clock_changed" if described.clock_changed else None
-        found.append(FireShape(rfc3339(fire), described.local, dst))
-        previous = fire
-    return found

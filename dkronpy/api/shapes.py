@@ -14,6 +14,7 @@ from dkronpy.model.execution import Execution, State
 from dkronpy.model.job import Catchup, Job, JobState, Retry
 from dkronpy.model.member import Member
 from dkronpy.model.records import Drain
+from dkronpy.model.spec import blackout_document
 from dkronpy.model.times import rfc3339
 
 
@@ -66,6 +67,8 @@ class JobShape(msgspec.Struct, frozen=True, gc=False):
     expires_at: str | None
     schedules: list[EntryShape]
     spread: str
+    calendars: list[str]
+    blackouts: list[dict[str, str]]
     hash: str
     hash_id: str
     retry: RetryShape
@@ -110,6 +113,8 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         expires_at=time_or_null(job.expires_at),
         schedules=[EntryShape(entry.schedule, entry.timezone, entry.env) for entry in job.schedules],
         spread=format_duration(job.spread),
+        calendars=list(job.calendars),
+        blackouts=[blackout_document(blackout) for blackout in job.blackouts],
         hash=job.hash.value,
         hash_id=job.hash_id,
         retry=_retry_shape(job.retry),

@@ -13,7 +13,8 @@ from dkronpy.api.shapes import job_shape
 from dkronpy.catalog.mirror import Change, Held, Mirror
 from dkronpy.model.job import Job, JobState
 from dkronpy.schedule import Schedule, ScheduleError
-from dkronpy.scheduling.fires import compiled, next_fire
+from dkronpy.scheduling.exclusions import Exclusions
+from dkronpy.scheduling.fires import compiled
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class JobViews:
         self._all: bytes | None = None
         self._all_until = 0
         self._version = 0
+        self.exclusions = Exclusions()
         mirror.subscribe(self._changed)
 
     def body(self, held: Held[Job]) -> bytes:
@@ -113,11 +115,10 @@ class JobViews:
             self._views[job.name] = view
         return view
 
-    @staticmethod
-    def _advance(view: _View, job: Job, now: int) -> None:
+    def _advance(self, view: _View, job: Job, now: int) -> None:
         """Bring `next` up to date where it is over."""
         if now >= view.until:
-            view.next = None if view.schedule is None else next_fire(job, view.schedule, now)
+            view.next = None if view.schedule is None else self.exclusions.next_fire(job, view.schedule, now)
             view.until = _NEVER if view.next is None else view.next
 
     def _changed(self, changes: Sequence[Change]) -> None:
@@ -130,6 +131,9 @@ class JobViews:
                             self._stale(job.parent_job)
                     if change.old is None or change.new is None:
                         self._names = None
+                case "calendars":
+                    self.exclusions = Exclusions({n: held.value for n, held in self._mirror.calendars.items()})
+                    self._views.clear()
                 case "states" | "runs":
                     self._stale(change.name)
                 case _:

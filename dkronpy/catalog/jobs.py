@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import msgspec
 
 from dkronpy.catalog.keys import KINDS, Keys, encode
 from dkronpy.catalog.mirror import Held, Mirror
+from dkronpy.model.calendar import Calendar, CalendarRecord, CalendarRevision
 from dkronpy.model.execution import Trigger
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.records import Clear, ConcurrencyGroup, Drain, KillRecord, Pause, TriggerRecord
@@ -18,6 +20,12 @@ from dkronpy.store.contract import Conflict, Delete, Guard, Operation, Put, Stor
 
 MAX_ANCESTORS = 30
 """Longest chain of parents; each is guarded in the commit that makes the chain longer."""
+
+
+KEPT_REVISIONS = 7 * 86_400_000_000_000
+"""How long (ns) a calendar's replaced revision is kept: fires decided later than that follow a newer one."""
+MAX_CALENDAR_RECORD = 200_000
+"""Bytes of a calendar with its earlier revisions."""
 
 
 class JobError(Exception):
@@ -194,6 +202,29 @@ class Jobs:
             guard = Guard(self._keys.pause, 0 if held is None else held.revision)
             if await self._commit([guard], [Put(self._keys.pause, encode(new))]) is not None:
                 return new
+
+    async def put_calendar(self, name: str, calendar: Calendar | None, *, by: str) -> CalendarRecord | None:
+        """Write a calendar, or delete it with None; returns its record, None when there is nothing to delete.
+
+        Raises HasDependents for one to be deleted that jobs name."""
+        while True:
+            held = self._mirror.calendars.get(name)
+            users = [job for job, other in self._mirror.jobs.items() if name in other.value.calendars]
+            if calendar is None and users:
+                raise HasDependents("calendars", f"calendar {name!r} is used by {', '.join(sorted(users)[:10])}")
+            old = () if held is None else held.value.revisions
+            if (old[-1].calendar if old else None) == calendar:
+                return None if held is None or calendar is None else held.value
+            now = self._now()
+            since = max(now, old[-1].since + 1) if old else now
+            # A revision holds until the next one's time: those that ended long ago no fire will be judged by.
+            kept = [revision for revision, after in pairwise(old) if after.since > now - KEPT_REVISIONS]
+            record = CalendarRecord((*kept, *old[-1:], CalendarRevision(since, by, calendar)))
+            while len(value := encode(record)) > MAX_CALENDAR_RECORD:
+                record = CalendarRecord(record.revisions[1:])
+            guard = Guard(self._keys.calendar(name), 0 if held is None else held.revision)
+            if await self._commit([guard], [Put(self._keys.calendar(name), value)]) is not None:
+                return record
 
     async def drain(self, node: str, *, by: str) -> Drain:
         """Let a node get no more runs by jobs' tags. Draining twice keeps the first."""

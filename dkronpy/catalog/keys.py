@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from dkronpy.model.calendar import CalendarRecord
 from dkronpy.model.execution import execution_id, parse_execution_id
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.records import (
@@ -34,6 +35,7 @@ KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "kills": msgspec.json.Decoder(KillRecord),
     "clears": msgspec.json.Decoder(Clear),
     "groups": msgspec.json.Decoder(ConcurrencyGroup),
+    "calendars": msgspec.json.Decoder(CalendarRecord),
     "drains": msgspec.json.Decoder(Drain),
     "cursor": msgspec.json.Decoder(Cursor),
     "pause": msgspec.json.Decoder(Pause),
@@ -77,6 +79,9 @@ class Keys:
     def concurrency_group(self, name: str) -> str:
         """Quoted, since its name may have blanks and colons."""
         return f"{self.root}groups/{quote(name, safe='')}"
+
+    def calendar(self, name: str) -> str:
+        return f"{self.root}calendars/{name}"
 
     def drain(self, node: str) -> str:
         """Quoted, since a member may have any name."""

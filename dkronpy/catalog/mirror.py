@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 
 from dkronpy.catalog.keys import KINDS, Keys, killed_key
+from dkronpy.model.calendar import CalendarRecord
 from dkronpy.model.execution import Execution, execution_id
 from dkronpy.model.job import Job, JobState
 from dkronpy.model.records import (
@@ -30,7 +31,20 @@ from dkronpy.store.contract import Compacted, Entry, Event, Store, Unavailable
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-MIRRORED = ("jobs", "states", "runs", "triggers", "kills", "clears", "drains", "groups", "cursor", "pause", "leader")
+MIRRORED = (
+    "jobs",
+    "states",
+    "runs",
+    "triggers",
+    "kills",
+    "clears",
+    "calendars",
+    "drains",
+    "groups",
+    "cursor",
+    "pause",
+    "leader",
+)
 """The kinds kept in memory: all but edits and the lease, which are only passed on to the listeners."""
 
 
@@ -74,6 +88,7 @@ class Mirror:
         """By node."""
         self.limits: dict[str, Held[ConcurrencyGroup]] = {}
         """Concurrency groups that are defined, by name."""
+        self.calendars: dict[str, Held[CalendarRecord]] = {}
         self.children: dict[str, set[str]] = {}
         """Names of the jobs that have this job as parent."""
         self.cursor: Held[Cursor] | None = None
@@ -150,6 +165,7 @@ class Mirror:
         yield from map(keys.clear, self.clears)
         yield from map(keys.drain, self.drains)
         yield from map(keys.concurrency_group, self.limits)
+        yield from map(keys.calendar, self.calendars)
         singles = ((self.cursor, keys.cursor), (self.pause, keys.pause), (self.epoch, keys.epoch))
         yield from (key for held, key in singles if held is not None)
 
@@ -195,6 +211,8 @@ class Mirror:
                 old = _replace(self.states, name, held)
             case "clears":
                 old = _replace(self.clears, name, held)
+            case "calendars":
+                old = _replace(self.calendars, name, held)
             case "drains":
                 old = _replace(self.drains, unquote(name), held)
             case "groups":

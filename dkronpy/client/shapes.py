@@ -37,6 +37,8 @@ class Job(TypedDict):
     expires_at: str | None
     schedules: list[dict[str, Any]]
     spread: str
+    calendars: list[str]
+    blackouts: list[dict[str, str]]
     hash: str
     hash_id: str
     retry: dict[str, Any]

@@ -39,6 +39,7 @@ from dkronpy.model.member import Member
 from dkronpy.model.records import Epoch
 from dkronpy.model.run import Ended, Key, Started
 from dkronpy.scheduling.board import Board
+from dkronpy.scheduling.exclusions import Exclusions
 from dkronpy.scheduling.planning import plan
 from dkronpy.scheduling.step import Step
 from dkronpy.store.contract import Store, StoreError
@@ -315,6 +316,8 @@ class Leader:
                     board.pause = change.new
                 case "groups":
                     board.waiting.limit(unquote(change.name), None if change.new is None else change.new.max)
+                case "calendars" if change.new is not None:
+                    board.exclusions = Exclusions({**board.exclusions.records, change.name: change.new})
                 case "states" if change.new is not None:
                     board.state_given(change.name, change.new)
                 case _:

@@ -45,6 +45,7 @@ def snapshot(mirror: Mirror, edits: dict[str, Sequence[Edit]], now: int) -> Snap
         kills=list(mirror.kills),
         edits=edits,
         cursor=Cursor(now) if mirror.cursor is None else mirror.cursor.value,
+        calendars={name: held.value for name, held in mirror.calendars.items()},
         pause=None if mirror.pause is None else mirror.pause.value,
         limits={name: held.value.max for name, held in mirror.limits.items()},
     )

@@ -64,6 +64,8 @@ class Reason(StrEnum):
     """An earlier group of the job is in flight and the job forbids overlap."""
     PAUSED = "paused"
     """All scheduling was paused."""
+    EXCLUDED = "excluded"
+    """A calendar or a blackout excludes its time."""
     NO_TARGET = "no_target"
     """No alive node has the job's tags."""
     OUTSIDE_WINDOW = "outside_window"

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from dkronpy.model.calendar import Blackout
 from dkronpy.model.duration import SECOND
 
 QUEUE_LIMIT = 100
@@ -105,6 +106,9 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """More schedules: the job fires whenever one of them does."""
     spread: int = 0
     """ns; every fire is later by a part of it that is drawn from the job's name."""
+    calendars: tuple[str, ...] = ()
+    """Names of calendars that exclude fires, beside those that hold for all jobs."""
+    blackouts: tuple[Blackout, ...] = ()
     hash: Hash = Hash.INDEPENDENT
     hash_id: str = ""
     """What is drawn from in place of the name, such as the name the job had elsewhere."""

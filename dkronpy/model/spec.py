@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from dkronpy.model.calendar import Blackout
 from dkronpy.model.duration import SECOND, format_duration, parse_duration
 from dkronpy.model.executors import check
 from dkronpy.model.job import (
@@ -167,6 +168,29 @@ class EntrySpec(Spec):
     env: Annotated[dict[EnvName, EnvValue], Field(max_length=MAX_ENTRIES)] = Field(default_factory=dict)
 
 
+class BlackoutSpec(Spec):
+    """A time without runs: `start` and `end`, or a `schedule` of its starts and a `duration`."""
+
+    start: Time = None
+    end: Time = None
+    schedule: str = ""
+    duration: Duration = 0
+    timezone: Text = ""
+
+    @model_validator(mode="after")
+    def _check_form(self) -> Self:
+        once = self.start is not None and self.end is not None and not self.schedule and not self.duration
+        recurring = self.start is None and self.end is None and self.schedule and self.duration >= SECOND
+        if not (once or recurring):
+            raise ValueError("must have start and end, or a schedule and a duration of at least 1s")
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise ValueError("must end after it starts")
+        return self
+
+
+Blackouts = Annotated[list[BlackoutSpec], Field(max_length=MAX_SCHEDULES)]
+
+
 class ScheduleSpec(Spec):
     """What of a job says when it fires."""
 
@@ -174,6 +198,8 @@ class ScheduleSpec(Spec):
     schedule: str = ""
     schedules: Annotated[list[EntrySpec], Field(max_length=MAX_SCHEDULES)] = Field(default_factory=list)
     spread: Duration = 0
+    calendars: Annotated[list[Name], Field(max_length=MAX_SCHEDULES)] = Field(default_factory=list)
+    blackouts: Blackouts = Field(default_factory=list)
     hash: Annotated[Hash, Field(strict=False)] = Hash.INDEPENDENT
     hash_id: Text = ""
     starts_at: Time = None
@@ -255,6 +281,7 @@ _S = TypeVar("_S", bound=Spec)
 
 
 def validated(model: type[_S], data: object) -> _S:
+    """Check decoded JSON by a model. Raises SpecError."""
     """What a user has written, checked. Raises SpecError with everything that is wrong."""
     try:
         return model.model_validate(data)
@@ -274,6 +301,19 @@ def parse_state(data: object) -> JobState:
     )
 
 
+def to_blackouts(specs: Iterable[BlackoutSpec]) -> tuple[Blackout, ...]:
+    """The blackouts that specs describe."""
+    return tuple(Blackout(spec.start, spec.end, spec.schedule, spec.duration, spec.timezone) for spec in specs)
+
+
+def blackout_document(blackout: Blackout) -> dict[str, str]:
+    """A blackout as its user writes it."""
+    if blackout.start is not None and blackout.end is not None:
+        return {"start": rfc3339(blackout.start), "end": rfc3339(blackout.end)}
+    document = {"schedule": blackout.schedule, "duration": format_duration(blackout.duration)}
+    return {**document, "timezone": blackout.timezone} if blackout.timezone else document
+
+
 def schedule_job(name: str, spec: ScheduleSpec) -> Job:
     """A definition that only says when it fires."""
     return Job(
@@ -283,6 +323,8 @@ def schedule_job(name: str, spec: ScheduleSpec) -> Job:
         schedule=spec.schedule,
         schedules=tuple(ScheduleEntry(entry.schedule, entry.timezone, entry.env) for entry in spec.schedules),
         spread=spec.spread,
+        calendars=tuple(dict.fromkeys(spec.calendars)),
+        blackouts=to_blackouts(spec.blackouts),
         hash=spec.hash,
         hash_id=spec.hash_id,
         starts_at=spec.starts_at,
@@ -328,6 +370,8 @@ def to_document(job: Job) -> dict[str, Any]:
             {"schedule": entry.schedule, "timezone": entry.timezone, "env": dict(entry.env)} for entry in job.schedules
         ],
         "spread": format_duration(job.spread),
+        "calendars": list(job.calendars),
+        "blackouts": [blackout_document(blackout) for blackout in job.blackouts],
         "hash": job.hash.value,
         "hash_id": job.hash_id,
         "owner": job.owner,

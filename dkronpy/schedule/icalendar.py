@@ -87,7 +87,7 @@ def icalendar(text: str, where: Zone, job: str, hash: Hash) -> Rule:
                 raise ScheduleError(f"RRULE takes no parameters: take {parameters!r} away")
             rules.append(value)
         else:
-            moments = [_moment(name, text, parameters) for text in value.split(",")]
+            moments = [moment(name, text, parameters) for text in value.split(",")]
             {"DTSTART": starts, "RDATE": added, "EXDATE": removed}[name].extend(moments)
     if len(starts) > 1:
         raise ScheduleError("DTSTART is given more than once: one is allowed")
@@ -133,8 +133,8 @@ def _anchor(job: str, hash: Hash) -> int:
     return days * DAY + (crc(job) % DAY if hash is Hash.DSARI else hour * 3600 + minute * 60 + second)
 
 
-def _moment(name: str, text: str, parameters: str) -> Moment:
-    """A value of DTSTART, RDATE or EXDATE."""
+def moment(name: str, text: str, parameters: str) -> Moment:
+    """A value of the property ``name``, with its parameters as ``;TZID=Area/City``. Raises: ScheduleError."""
     where: Zone | None = None
     for parameter in filter(None, parameters.split(";")):
         key, _, value = parameter.partition("=")

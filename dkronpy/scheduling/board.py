@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from dkronpy.model.calendar import CalendarRecord
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Execution, State
 from dkronpy.model.job import Edit, Job, JobState
@@ -25,6 +26,7 @@ from dkronpy.model.records import Cursor, Pause, Sweep, TriggerRecord
 from dkronpy.model.run import Ended, Key, RunStatus, Started
 from dkronpy.schedule import Schedule, ScheduleError
 from dkronpy.scheduling.debt import Settled, Span, cut, definitions, owed_ranges
+from dkronpy.scheduling.exclusions import Exclusions
 from dkronpy.scheduling.fires import Timeline, compiled, next_fire
 from dkronpy.scheduling.groups import Group
 from dkronpy.scheduling.waiting import Waiting
@@ -49,6 +51,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     pause: Pause | None
     limits: Mapping[str, int] = {}
     """Places by concurrency group."""
+    calendars: Mapping[str, CalendarRecord] = {}
 
 
 class Debt(msgspec.Struct):
@@ -74,6 +77,7 @@ class Board:
         self.rng = rng
         self.cursor = snapshot.cursor
         self.pause = snapshot.pause
+        self.exclusions = Exclusions(snapshot.calendars)
         self.members: Sequence[Member] = ()
         self.drained: Collection[str] = ()
         """Nodes that tags pick no more."""

@@ -7,13 +7,14 @@ commit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dkronpy.model.execution import Reason
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.records import Cursor, Pause
 from dkronpy.schedule import Schedule, env_at
-from dkronpy.scheduling.fires import count_fires, lateness, next_fire
+from dkronpy.scheduling.exclusions import Exclusions
+from dkronpy.scheduling.fires import count_fires, next_fire
 
 SINGLE = 1000
 """So many of a job's newest missed fires get a record each; those before them share one."""
@@ -81,6 +82,7 @@ class Due:
     reason: Reason | None
     last: int = 0
     count: int = 1
+    detail: str = ""
     env: dict[str, str] = field(default_factory=dict[str, str])
     """What its schedule gives to the environment of its runs."""
 
@@ -120,7 +122,7 @@ def cut(ranges: Sequence[tuple[int, int]], held: Sequence[tuple[int, Job | None]
     return parts
 
 
-def decide(span: Span, now: int, pause: Pause | None, limit: int) -> tuple[list[Due], int]:
+def decide(span: Span, now: int, pause: Pause | None, exclusions: Exclusions, limit: int) -> tuple[list[Due], int]:
     """Up to `limit` decisions of the span, oldest first, and the time up to which the span is then decided."""
     found: list[Due] = []
     position = span.after
@@ -131,24 +133,22 @@ def decide(span: Span, now: int, pause: Pause | None, limit: int) -> tuple[list[
         if span.settled is not None and span.settled.has(fire):
             position = fire
             continue
-        due = _judge(span, fire, now, pause)
+        due = _judge(span, fire, now, pause, exclusions)
         if due.reason is not None and span.settled is None:
-            due = _aggregate(span, due, now, pause)
+            due = _aggregate(span, due, now, pause, exclusions)
         found.append(due)
         position = due.last or fire
     return found, position
 
 
-def _judge(span: Span, fire: int, now: int, pause: Pause | None) -> Due:
-    if pause is not None and pause.covers(fire):
-        return Due(span.job, fire, Reason.PAUSED)
-    reason = lateness(span.job, span.schedule, fire, now)
-    return Due(span.job, fire, reason, env=env_at(span.schedule, fire) if reason is None else {})
+def _judge(span: Span, fire: int, now: int, pause: Pause | None, exclusions: Exclusions) -> Due:
+    reason, detail = exclusions.verdict(span.job, span.schedule, fire, now, pause)
+    return Due(span.job, fire, reason, detail=detail, env=env_at(span.schedule, fire) if reason is None else {})
 
 
-def _aggregate(span: Span, due: Due, now: int, pause: Pause | None) -> Due:
+def _aggregate(span: Span, due: Due, now: int, pause: Pause | None, exclusions: Exclusions) -> Due:
     """Join to a fire that can't run those after it of the same reason, if the newest `SINGLE` of them remain."""
-    end = _end_of_reason(span, due, now, pause)
+    end = _end_of_reason(span, due, now, pause, exclusions)
     if not span.schedule.arithmetic:
         return _walked(span, due, end)
     total = count_fires(span.job, span.schedule, due.fire - 1, end)
@@ -156,7 +156,7 @@ def _aggregate(span: Span, due: Due, now: int, pause: Pause | None) -> Due:
         return due
     count = total - SINGLE
     last = _bisect(lambda time: count_fires(span.job, span.schedule, due.fire - 1, time) >= count, due.fire, end)
-    return Due(due.job, due.fire, due.reason, last, count)
+    return replace(due, last=last, count=count)
 
 
 def _walked(span: Span, due: Due, end: int) -> Due:
@@ -168,7 +168,7 @@ def _walked(span: Span, due: Due, end: int) -> Due:
             break
         fires.append(fire)
     count = len(fires) - SINGLE
-    return due if count <= 1 else Due(due.job, due.fire, due.reason, fires[count - 1], count)
+    return due if count <= 1 else replace(due, last=fires[count - 1], count=count)
 
 
 def _bisect(holds: Callable[[int], bool], low: int, high: int) -> int:
@@ -182,13 +182,19 @@ def _bisect(holds: Callable[[int], bool], low: int, high: int) -> int:
     return low
 
 
-def _end_of_reason(span: Span, due: Due, now: int, pause: Pause | None) -> int:
+def _end_of_reason(span: Span, due: Due, now: int, pause: Pause | None, exclusions: Exclusions) -> int:
     """Up to when (at least) the reason of this fire holds for all the following."""
     end = span.until
     if due.reason is Reason.PAUSED:
         return min(end, pause.until) if pause is not None and pause.until else end
     if pause is not None and pause.since >= due.fire:
         end = min(end, pause.since)
+    if due.reason is Reason.EXCLUDED:
+        excluded = exclusions.at(due.job, due.fire)
+        return due.fire if excluded is None else min(end, excluded.until - 1)
+    change = exclusions.change(due.job, due.fire)
+    if change is not None:
+        end = min(end, change - 1)
     if due.reason is Reason.OUTSIDE_WINDOW:
         return min(end, now - span.job.catchup.window - 1)
     return due.fire

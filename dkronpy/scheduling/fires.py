@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Reason
@@ -59,8 +60,9 @@ def count_fires(job: Job, schedule: Schedule, after: int, until: int) -> int:
     return schedule.count(after, until) if until > after else 0
 
 
-def lateness(job: Job, schedule: Schedule, fire: int, now: int) -> Reason | None:
-    """Why a fire decided at `now` may not run for being late; None if it may.
+def lateness(job: Job, schedule: Schedule, fire: int, now: int, newer: Callable[[], int | None]) -> Reason | None:
+    """Why a fire decided at `now` may not run for being late; None if it may. `newer` gives the job's next fire that
+    may run.
 
     An `@after` schedule carries its own grace, which takes the place of the catch-up window."""
     late = now - fire
@@ -74,8 +76,8 @@ def lateness(job: Job, schedule: Schedule, fire: int, now: int) -> Reason | None
     if job.catchup.policy is CatchupPolicy.NONE:
         return Reason.NOT_WANTED
     if job.catchup.policy is CatchupPolicy.LATEST:
-        newer = next_fire(job, schedule, fire)
-        if newer is not None and newer <= now:
+        found = newer()
+        if found is not None and found <= now:
             return Reason.SUPERSEDED
     return None
 

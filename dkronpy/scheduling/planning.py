@@ -22,7 +22,6 @@ from dkronpy.model.records import TriggerRecord
 from dkronpy.schedule import env_at
 from dkronpy.scheduling.board import STARTED_DELAY, Board, Debt
 from dkronpy.scheduling.debt import Due, decide
-from dkronpy.scheduling.fires import lateness
 from dkronpy.scheduling.groups import Group, counted, finished, lost, retry, uncounted
 from dkronpy.scheduling.starting import order, start
 from dkronpy.scheduling.step import MAX_CHANGES, Step
@@ -167,7 +166,7 @@ def _debts(board: Board, step: Step, now: int, limit: int) -> None:
                 _settle(board, step, name, state)
                 break
             room = limit - step.changes - 1
-            found, position = decide(spans[0], now, board.pause, min(room, 20))
+            found, position = decide(spans[0], now, board.pause, board.exclusions, min(room, 20))
             for due in found:
                 _decide_due(board, step, due, now)
             edits = board.adoption(name)
@@ -276,6 +275,8 @@ def _refusal(board: Board, job: Job, record: TriggerRecord) -> Reason | None:
         return None
     if board.pause is not None and board.pause.covers(record.at):
         return Reason.PAUSED
+    if board.exclusions.at(job, record.at) is not None:
+        return Reason.EXCLUDED
     begun = job.starts_at is None or record.at >= job.starts_at
     over = job.expires_at is not None and record.at > job.expires_at
     return None if begun and not over and not job.disabled else Reason.DISABLED
@@ -322,15 +323,25 @@ def _fires(board: Board, step: Step, now: int) -> None:
         return
     while (head := board.timeline.head()) is not None and head[0] <= now and step.room(2):
         fire, job, schedule = board.timeline.pop()
-        paused = board.pause is not None and board.pause.covers(fire)
-        reason = Reason.PAUSED if paused else lateness(job, schedule, fire, now)
+        reason, detail = board.exclusions.verdict(job, schedule, fire, now, board.pause)
         env = env_at(schedule, fire) if reason is None else None
-        start(board, step, job, fire, now, env=env, reason=reason)
+        start(board, step, job, fire, now, env=env, reason=reason, detail=detail)
         step.cursor = board.cursor = msgspec.structs.replace(board.cursor, time=fire, job=job.name)
 
 
 def _decide_due(board: Board, step: Step, due: Due, now: int) -> None:
-    start(board, step, due.job, due.fire, now, env=due.env, reason=due.reason, last=due.last, count=due.count)
+    start(
+        board,
+        step,
+        due.job,
+        due.fire,
+        now,
+        env=due.env,
+        reason=due.reason,
+        detail=due.detail,
+        last=due.last,
+        count=due.count,
+    )
 
 
 def _replace(board: Board, step: Step, execution: Execution) -> None:

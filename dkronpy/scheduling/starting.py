@@ -40,6 +40,7 @@ def start(
     number: int | None = None,
     env: dict[str, str] | None = None,
     reason: Reason | None = None,
+    detail: str = "",
     last: int = 0,
     count: int = 1,
 ) -> None:
@@ -59,7 +60,7 @@ def start(
         count=count,
     )
     if reason is not None:
-        _skip(board, step, decided, Hindrance(reason))
+        _skip(board, step, decided, Hindrance(reason, detail))
         return
     hindrance = hindered(board, job, arriving=True)
     if hindrance is not None and (refusal := _refusal(board, job, hindrance)) is not None:

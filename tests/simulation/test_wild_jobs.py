@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dkronpy.model.calendar import Blackout, Calendar
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import State
 from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Hash, Job, Retry, RetryTarget, ScheduleEntry
@@ -59,6 +60,18 @@ JOBS = st.builds(
         max_size=3,
     ).map(tuple),
     spread=st.one_of(st.just(0), st.integers(-(2**62), 2**62)),
+    calendars=st.lists(st.sampled_from(["c", "missing", "é"]), max_size=2).map(tuple),
+    blackouts=st.lists(
+        st.builds(
+            Blackout,
+            start=TIMES,
+            end=TIMES,
+            schedule=SCHEDULES,
+            duration=st.one_of(st.integers(-(2**62), 2**62), st.integers(0, 3 * SECOND)),
+            timezone=st.sampled_from(["", "UTC", "Nowhere/Land"]),
+        ),
+        max_size=2,
+    ).map(tuple),
     hash=st.sampled_from(Hash),
     hash_id=st.sampled_from(["", "another", "\ud800"]),
     disabled=st.booleans(),
@@ -87,6 +100,7 @@ JOBS = st.builds(
 def test_a_plain_job_goes_on_beside_any_others(jobs: list[Job], seed: int, outage: int) -> None:
     world = World(seed, faults=False)
     world.take_lead()
+    world.calendar("c", Calendar(days=("2027-01-15", "nonsense"), blackouts=(Blackout(schedule="x"),)))
     world.put(Job("probe", 0, schedule="* * * * * *", tags={"node": "n1"}, catchup=Catchup(policy=CatchupPolicy.NONE)))
     for job in jobs:
         world.put(job)

@@ -13,12 +13,14 @@ from typing import TypeVar
 
 import msgspec
 
+from dkronpy.model.calendar import Calendar, CalendarRecord, CalendarRevision
 from dkronpy.model.execution import Execution, State
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.member import Member
 from dkronpy.model.records import Cursor, GroupRecord, Pause, TriggerRecord
 from dkronpy.model.run import Ended, Key, RunStatus, Started
 from dkronpy.scheduling.board import Board, Snapshot
+from dkronpy.scheduling.exclusions import Exclusions
 from dkronpy.scheduling.planning import plan
 from dkronpy.scheduling.step import MAX_CHANGES, Step
 
@@ -38,6 +40,7 @@ class Records:
     cursor: Cursor | None = None
     pause: Pause | None = None
     limits: dict[str, int] = field(default_factory=dict)
+    calendars: dict[str, CalendarRecord] = field(default_factory=dict)
 
 
 @dataclass
@@ -130,6 +133,15 @@ class World:
         if self.board is not None:
             self.board.pause = self.store.pause
 
+    def calendar(self, name: str, calendar: Calendar | None) -> None:
+        held = self.store.calendars.get(name)
+        revisions = () if held is None else held.revisions
+        since = self.now if not revisions else max(self.now, revisions[-1].since + 1)
+        revision = CalendarRevision(since, calendar=calendar)
+        self.store.calendars[name] = CalendarRecord((*revisions, revision))
+        if self.board is not None:
+            self.board.exclusions = Exclusions(dict(self.store.calendars))
+
     # ---- leaders
 
     def take_lead(self) -> None:
@@ -157,6 +169,7 @@ class World:
                 cursor=store.cursor or Cursor(self.leader_now),
                 pause=store.pause,
                 limits=dict(store.limits),
+                calendars=dict(store.calendars),
             ),
             epoch=self.epoch,
             rng=self.rng,

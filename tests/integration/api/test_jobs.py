@@ -58,6 +58,8 @@ async def test_first_job_by_curl(api: TestClient) -> None:
         "expires_at": None,
         "schedules": [],
         "spread": "0s",
+        "calendars": [],
+        "blackouts": [],
         "hash": "independent",
         "hash_id": "",
         "retry": {"initial": "1s", "factor": 2.0, "maximum": "5m", "on": "same"},
