@@ -31,6 +31,14 @@ CASES: Final = (
     ("0 0 L * *", "Asia/Kathmandu"),
     ("0 0 29 2 *", "Europe/Berlin"),
     ("0 0 * 2 1#5", "UTC"),
+    ("H H * * *", "Europe/Berlin"),
+    ("H/15 * * * *", "UTC"),
+)
+RULES: Final = (
+    "DTSTART:20100101T000000 RRULE:FREQ=MINUTELY;INTERVAL=5",
+    "RRULE:FREQ=DAILY",
+    "DTSTART:20200101T090000 RRULE:FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1",
+    "DTSTART:20100101T000000 RRULE:FREQ=SECONDLY;INTERVAL=7;BYHOUR=9;BYMONTH=2;BYMONTHDAY=29",
 )
 
 
@@ -67,6 +75,10 @@ def jobs() -> list[tuple[str, str]]:
         lambda: f"{chance.randrange(60)} {chance.randrange(24)} * * MON-FRI",
         lambda: f"0 {chance.randrange(24)} {chance.randrange(1, 29)} * *",
         lambda: f"@every {chance.randrange(1, 3600)}s",
+        lambda: "H H * * *",
+        lambda: "H/15 * * * *",
+        lambda: "@H-weekly",
+        lambda: f"RRULE:FREQ=WEEKLY;BYDAY={chance.choice(['MO', 'TU,TH', 'SA'])};BYHOUR={chance.randrange(24)}",
     ]
     return [(chance.choice(kinds)(), chance.choice(zones)) for _ in range(JOBS)]
 
@@ -75,15 +87,21 @@ def main() -> None:
     print(f"{'µs a call':<36}{'next':>8}{'croniter next':>16}{'croniter new + next':>22}")
     for text, zone in CASES:
         local = datetime.fromtimestamp(START, ZoneInfo(zone))
-        theirs = croniter(text, local)
+        theirs = croniter(text, local, hash_id="a")
         print(
-            f"{text + ' ' + zone:<36}{each(steps(parse(text, zone))):8.1f}{each(theirs.get_next):16.1f}"
-            f"{each(lambda text=text, local=local: croniter(text, local).get_next()):22.1f}"
+            f"{text + ' ' + zone:<36}{each(steps(parse(text, zone, job='a'))):8.1f}{each(theirs.get_next):16.1f}"
+            f"{each(lambda text=text, local=local: croniter(text, local, hash_id='a').get_next()):22.1f}"
         )
+    print(f"\n{'µs a call':<92}{'parse':>8}{'next':>8}")
+    for text in RULES:
+        start = time.perf_counter()
+        rule = parse(text, "Europe/Berlin", job="a")
+        took = (time.perf_counter() - start) * 1e6
+        print(f"{text:<92}{took:8.0f}{each(steps(rule)):8.1f}")
     mixed = jobs()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    schedules = [parse(text, zone) for text, zone in mixed]
+    schedules = [parse(text, zone, job=f"job-{number}") for number, (text, zone) in enumerate(mixed)]
     parsed = time.perf_counter()
     for schedule in schedules:
         schedule.next(START * NS)
