@@ -1,6 +1,6 @@
 """A small network on this machine: a switch, and a network namespace for each node, which can be cut off.
 
-It needs root and iproute2 with iptables; `permitted` tells whether it can be had.
+It needs root and iproute2; `permitted` tells whether it can be had.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from collections.abc import Sequence
 _SUBNET = "198.18.77"  # of the range that is set aside for measurements
 _SWITCH = "dkron-switch"
 """The namespace of the bridge: there, no firewall of this machine stands in the way."""
+
+
+_NOBODY = "02:00:00:00:00:99"
 
 
 def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -31,7 +34,7 @@ def permitted() -> str | None:
     try:
         _run("ip", "netns", "add", name)
         try:
-            _run("ip", "netns", "exec", name, "iptables", "-A", "INPUT", "-s", f"{_SUBNET}.1", "-j", "DROP")
+            _ip(name, "link add one type veth peer name other")
         finally:
             _run("ip", "netns", "del", name, check=False)
     except FileNotFoundError as error:
@@ -47,6 +50,8 @@ class Network:
     def __init__(self) -> None:
         self.address = f"{_SUBNET}.1"
         self._addresses: dict[str, str] = {}
+        self._cut: list[tuple[str | None, str]] = []
+        """From whose packets (None: this machine's), to which address, lead to nobody."""
         self.clean_up()  # what a run that was killed has left
         _run("ip", "netns", "add", _SWITCH)
         _ip(_SWITCH, "link add bridge type bridge")
@@ -73,19 +78,31 @@ class Network:
         return ("ip", "netns", "exec", f"dkron-{name}")
 
     def cut(self, name: str, *others: str, outgoing: bool = True, incoming: bool = True) -> None:
-        """Drop what goes between a node and these addresses: `HOST`, or `HOST:PORT` of a TCP server."""
+        """Lose what goes between a node and these addresses, `HOST` or `HOST:PORT` (all that host's ports), without a
+        word to the sender."""
         for other in others:
-            host, _, port = other.partition(":")
-            outward = ["-p", "tcp", "--dport", port] if port else []
-            inward = ["-p", "tcp", "--sport", port] if port else []
+            host = other.partition(":")[0]
+            owner = next((node for node, address in self._addresses.items() if address == host), None)
             if outgoing:
-                _run(*self.inside(name), "iptables", "-A", "OUTPUT", "-d", host, *outward, "-j", "DROP")
+                self._lose(name, host)
             if incoming:
-                _run(*self.inside(name), "iptables", "-A", "INPUT", "-s", host, *inward, "-j", "DROP")
+                self._lose(owner, self._addresses[name])
 
     def heal(self, name: str) -> None:
-        """Let everything through again."""
-        _run(*self.inside(name), "iptables", "-F")
+        """Let everything through again, also of those who were cut off from this node."""
+        for sender, address in [cut for cut in self._cut if name == cut[0] or self._addresses[name] == cut[1]]:
+            self._neighbour(sender, "del", address)
+            self._cut.remove((sender, address))
+
+    def _lose(self, sender: str | None, address: str) -> None:
+        """Packets of a sender go to a hardware address that nobody has."""
+        self._neighbour(sender, "replace", address, "lladdr", _NOBODY, "nud", "permanent")
+        self._cut.append((sender, address))
+
+    def _neighbour(self, sender: str | None, action: str, address: str, *more: str) -> None:
+        place = ["dev", "dkron-host"] if sender is None else ["dev", "eth0"]
+        space = [] if sender is None else ["-n", f"dkron-{sender}"]
+        _run("ip", *space, "neigh", action, address, *place, *more)
 
     def clean_up(self) -> None:
         for line in _run("ip", "netns", "list").stdout.splitlines():
