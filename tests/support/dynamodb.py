@@ -28,7 +28,6 @@ class DynamoDb(StoreServer):
 
     backend = "dynamodb"
     quick = 2.0
-    brisk = 16
 
     def __init__(self, folder: Path, *options: str, host: str = HOST) -> None:
         super().__init__(folder, *options, host=host)

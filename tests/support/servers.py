@@ -30,8 +30,6 @@ class StoreServer(ABC):
     """Seconds within which it serves after its start, also on a slow machine."""
     quick: ClassVar[float] = 1.0
     """Seconds that suffice for an answer while it is well: what the tests of faults give a client as its timeout."""
-    brisk: ClassVar[int] = 50
-    """Commits of eight writers that it answers at least in two seconds in which connections are cut all the time."""
 
     def __init__(self, folder: Path, *options: str, host: str = HOST) -> None:
         """`options` are further arguments of its command."""

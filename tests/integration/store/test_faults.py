@@ -127,12 +127,14 @@ async def test_cut_connections_under_load(server: StoreServer) -> None:
         opened(server.store(timeout=server.quick)) as other,
     ):
         follower, writers = await Follower.of(store), Writers(store)
-        for _ in range(8):
-            await asyncio.sleep(0.2)
-            proxy.cut()
+        async with asyncio.timeout(40):
+            cuts = 0
+            while cuts < 8 or len(writers.answered) <= 50:
+                await asyncio.sleep(0.2)
+                proxy.cut()
+                cuts += 1
         await asyncio.sleep(0.2)
         await writers.stop()
-        assert len(writers.answered) > server.brisk
         await writers.check(other)
         await follower.check(other)
         await follower.stop()
