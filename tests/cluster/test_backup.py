@@ -46,7 +46,7 @@ def test_moving_from_embedded_to_etcd(agent: Agent, witness: Witness, tmp_path: 
     """Runs go on meanwhile, fires that come due are caught up, and nothing runs twice."""
     gate = tmp_path / "gate"
     file = tmp_path / "backup"
-    agent.job("tick", witness.note(), schedule="@every 1s")
+    agent.job("tick", witness.note(), schedule="@every 1s", catchup={"window": "1h"})
     agent.job("long", f"echo begun; {GATE.format(gate=gate)}; echo ended")
     agent.job("node-note", "echo old")
     old = agent.ended("node-note", agent.run("node-note"))
