@@ -92,8 +92,10 @@ async def watches(store: Store, other: Store, count: int) -> str:
     heard: dict[int, float] = {}
     news = asyncio.Event()
 
+    start = (await other.list("watched/", limit=1)).revision
+
     async def follow() -> None:
-        async for batch in other.watch("watched/", (await other.list("")).revision):
+        async for batch in other.watch("watched/", start):
             for event in batch:
                 heard[event.revision] = time.perf_counter()
             news.set()

@@ -198,10 +198,9 @@ class Replica:
         """Apply what the log has more, and leave a watch for what comes then. With `newest` it is what anyone was
         answered before."""
         for count in itertools.count():
-            if self._image is None:
+            while self._image is None:
                 await self._load()
             image = self._image
-            assert image is not None, "it was just read"
             # In this order: if the newest batch is there after its successor was not, it was the newest.
             requests = zk.Exists(log_path(image.next), self._watcher), zk.Exists(log_path(image.tail), None)
             *_, successor, tail = await self._session.ask(*([zk.Sync(LOG)] if newest and not count else []), *requests)
