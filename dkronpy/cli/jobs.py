@@ -145,7 +145,7 @@ def job_listing(now: datetime) -> Listing:
         (
             Column("NAME", lambda job: job["name"], whole=True),
             Column("STATE", job_state, style=state_style),
-            Column("SCHEDULE", lambda job: job["schedule"] or f"after {job['parent_job']}", rank=1),
+            Column("SCHEDULE", lambda job: _schedules(job) or f"after {job['parent_job']}", rank=1),
             Column("NEXT", lambda job: show_relative(None if job["disabled"] else job["next"], now), rank=2),
             Column("LAST", lambda job: show_relative(_last(job), now), rank=3),
             Column("OK", lambda job: str(job["success_count"]), rank=4, right=True),
@@ -166,6 +166,12 @@ def job_listing(now: datetime) -> Listing:
             *("last_success", "last_error", "success_count", "error_count", "executor"),
         ),
     )
+
+
+def _schedules(job: Job) -> str:
+    """The job's schedules in short."""
+    more = [entry["schedule"] for entry in job.get("schedules", ())]
+    return ", ".join(filter(None, (job["schedule"], *more)))
 
 
 def list_jobs(context: Context, arguments: Namespace) -> Exit:
@@ -201,7 +207,7 @@ def _fields(job: Job, now: datetime) -> list[Field]:
         Field("Name", job["name"]),
         Field("Display name", job["displayname"]),
         Field("State", state, state_style(state)),
-        Field("Schedule", job["schedule"]),
+        Field("Schedule", _schedules(job)),
         Field("Time zone", job["timezone"]),
         Field("Runs after", job["parent_job"]),
         Field("Next", "" if job["disabled"] else both(job["next"])),

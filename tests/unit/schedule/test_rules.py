@@ -20,6 +20,8 @@ from dkronpy.schedule.hashing import crc
 from dkronpy.schedule.rule import Rule
 from tests.unit.schedule.test_oracles import RESTLESS, moments
 
+pytestmark = pytest.mark.timeout(600)  # dateutil takes its time when there are many examples
+
 NS: Final = 1_000_000_000
 EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the clock of no zone
 ROWS: Final = json.loads((Path(__file__).parents[2] / "data" / "dsari-fires.json").read_text())
