@@ -72,7 +72,7 @@ async def serve(stack: AsyncExitStack, folder: Path, name: str, join: Sequence[A
     node, port = SimulatedNode(name), free_port()
     app = web.Application()
     app.router.add_get(remote.PATH, remote.door(node, list))  # pyright: ignore[reportArgumentType]
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, HOST, port).start()
