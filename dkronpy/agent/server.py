@@ -11,8 +11,7 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from dkronpy.agent.resources import StartError
-from dkronpy.agent.stores import make_history, make_store
+from dkronpy.agent.stores import make_history, make_store, unopened
 from dkronpy.agent.term import LeaderTerm
 from dkronpy.api import app as api
 from dkronpy.api.services import Services
@@ -86,7 +85,7 @@ class Server:
             await self._history.open()
             stack.push_async_callback(self._history.close)
         except (StoreError, HistoryError, OSError) as error:
-            raise StartError(f"the server can't open its {settings.backend} store or its history: {error}") from error
+            raise unopened(settings, error) from error
         lanes = None
         if self._shared:
             lanes = ElectionLanes(

@@ -47,6 +47,13 @@ def make_store(settings: Settings) -> Store:
         raise StartError(f"backend-machine: {error}") from error
 
 
+def unopened(settings: Settings, error: Exception) -> StartError:
+    """The store or the history can't be opened: why, and which keys say where it is and who asks."""
+    shared = settings.backend is not Backend.EMBEDDED
+    keys = " (backend-machine says where it is, backend-username and backend-password who asks)" if shared else ""
+    return StartError(f"can't open the {settings.backend} store or its history: {error}{keys}")
+
+
 def make_history(settings: Settings, store: Store) -> History:
     """The run history, not yet open: SQLite beside the embedded store, else the store itself."""
     if settings.backend is Backend.EMBEDDED:

@@ -148,15 +148,20 @@ def _settings(options: Sequence[str]) -> Settings:
 
 async def _opened(settings: Settings, work: Callable[[Store, History], Awaitable[_T]]) -> _T:
     """Do something with the store and the history that the settings name."""
-    from dkronpy.agent.stores import make_history, make_store
+    from dkronpy.agent.stores import make_history, make_store, unopened
+    from dkronpy.history.contract import HistoryError
+    from dkronpy.store.contract import StoreError
 
     async with AsyncExitStack() as stack:
         store = make_store(settings)
-        await store.open()
-        stack.push_async_callback(store.close)
         history = make_history(settings, store)
-        await history.open()
-        stack.push_async_callback(history.close)
+        try:
+            await store.open()
+            stack.push_async_callback(store.close)
+            await history.open()
+            stack.push_async_callback(history.close)
+        except (StoreError, HistoryError, OSError) as error:
+            raise unopened(settings, error) from error
         return await work(store, history)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import chain, repeat
+from itertools import chain, product, repeat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +22,12 @@ import pytest
 from dkronpy import __version__
 from dkronpy.cli import tail
 from dkronpy.cli.jobs import succeeded
+from dkronpy.cli.main import build_parser
 from tests.support.fake_api import Answer, FakeServer, Request, make_execution, make_job, problem
 from tests.unit.cli.conftest import Dkron
 from tests.unit.cli.test_client import sse
+
+DOCS = Path(__file__).parents[3] / "docs" / "cli.md"
 
 
 def test_version_is_dkrons_two_lines(dkron: Dkron) -> None:
@@ -58,6 +64,25 @@ def test_every_command_has_help(dkron: Dkron) -> None:
         assert (result.code, result.err) == (0, "")
         assert result.out.startswith(f"usage: dkron {' '.join(path)}")
         assert all(len(line) <= 120 for line in result.out.splitlines())
+
+
+def paths(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every command below this one, by its whole name."""
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield parser.prog
+    for group in groups:
+        for command in group.choices.values():
+            yield from paths(command)
+
+
+def test_documentation_has_every_command() -> None:
+    named = set[str]()
+    for line in DOCS.read_text().splitlines():
+        for command in re.findall(r"`(dkron [^`]*)`", line.partition(" | ")[0]) if line.startswith("| `dkron") else ():
+            words = re.sub(r"(?<= )[^a-z].*", "", command.replace("\\|", "|")).split()
+            named |= {" ".join(choice) for choice in product(*(word.split("|") for word in words))}
+    assert named == {*paths(build_parser())} - {"dkron agent"}
 
 
 @pytest.mark.parametrize(

@@ -536,11 +536,11 @@ def test_documentation_has_every_key():
     for key in (*KEYS.values(), CONFIG):
         name = "–" if key is CONFIG else f"`{key.name}`"
         reloadable = "yes" if key.about.reloadable else "no"
-        expected[key.flag] = (f"`{key.variable}`", name, key.default, reloadable)
+        expected[key.flag] = (f"`{key.variable}`", name, key.default, key.about.meaning, reloadable)
     found = {}
     for flag, row in rows.items():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)]
-        found[flag] = (cells[0], cells[1], cells[2].strip("`"), cells[4])
+        found[flag] = (cells[0], cells[1], cells[2].strip("`"), cells[3].replace("\\|", "|"), cells[4])
     assert found == expected
 
 
