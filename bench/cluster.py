@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.agent import spawns_per_second, syncs_per_second
 from tests.support.cluster import Cluster
 
 
@@ -23,3 +24,10 @@ def cluster(*, servers: int = 3, agents: int = 0) -> Generator[Cluster]:
             yield made
         finally:
             made.clean_up()
+
+
+def raw_limits() -> str:
+    """What the machine gives at most, measured now, when nothing else runs."""
+    with tempfile.TemporaryDirectory(prefix="dkron-bench-") as folder:
+        syncs = syncs_per_second(Path(folder))
+    return f"bare posix_spawn {spawns_per_second():,.0f}/s, fdatasync {syncs:,.0f}/s"

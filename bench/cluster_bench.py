@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from cluster import cluster
+from cluster import cluster, raw_limits
 
 from dkronpy.model.execution import State
 from dkronpy.model.times import rfc3339
@@ -65,6 +65,7 @@ def main() -> None:
     options.add_argument("--seconds", type=int, default=15)
     options.add_argument("--sweep", action="store_true")
     given = options.parse_args()
+    print(raw_limits(), flush=True)
     with cluster(servers=1, agents=given.agents) as running:
         jobs = 0
         while True:

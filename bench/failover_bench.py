@@ -14,7 +14,7 @@ import random
 import statistics
 import time
 
-from cluster import cluster
+from cluster import cluster, raw_limits
 
 from tests.support.cluster import Cluster
 from tests.support.processes import until
@@ -42,6 +42,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=20)
     given = options.parse_args()
+    print(raw_limits(), flush=True)
     rng = random.Random(1)
     with cluster() as running:
         running.add_jobs()

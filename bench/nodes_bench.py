@@ -20,7 +20,7 @@ from pathlib import Path
 
 from agent import cpu_seconds, resident_mb
 from aiohttp import web
-from cluster import cluster
+from cluster import cluster, raw_limits
 
 from dkronpy import __version__
 from dkronpy.dispatch import remote
@@ -134,6 +134,7 @@ def main() -> None:
     options.add_argument("--nodes", type=int, default=50)
     options.add_argument("--seconds", type=int, default=60)
     given = options.parse_args()
+    print(raw_limits(), flush=True)
     with tempfile.TemporaryDirectory(prefix="dkron-bench-") as folder, cluster() as running:
         asyncio.run(bench(running, Path(folder), given.jobs, given.nodes, given.seconds))
 

@@ -48,7 +48,7 @@ class Files:
             return msgspec.json.decode((self._directory / _MEMBERS).read_bytes(), type=Remembered)
         except FileNotFoundError:
             return Remembered()
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning("the remembered members can't be read: %s", error)
             return Remembered()
 

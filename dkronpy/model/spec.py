@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Self, TypeVar
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from dkronpy.model.calendar import Blackout
 from dkronpy.model.duration import SECOND, format_duration, parse_duration
@@ -31,6 +30,7 @@ from dkronpy.model.job import (
     RetryTarget,
     ScheduleEntry,
 )
+from dkronpy.model.spec_errors import field_errors, kind
 from dkronpy.model.times import parse_rfc3339, rfc3339
 
 MAX_NAME: Final = 64
@@ -71,7 +71,7 @@ def check_name(name: str) -> str:
 
 def _duration(value: Any) -> Any:
     if not isinstance(value, str):
-        raise ValueError(f"must be a duration as a string, such as 30s or 1h30m, not {_kind(value)}")
+        raise ValueError(f"must be a duration as a string, such as 30s or 1h30m, not {kind(value)}")
     ns = parse_duration(value)
     if ns > MAX_WAIT:
         raise ValueError(f"{value!r} is too long: at most {format_duration(MAX_WAIT)}")
@@ -80,7 +80,7 @@ def _duration(value: Any) -> Any:
 
 def _time(value: Any) -> Any:
     if not isinstance(value, str):
-        raise ValueError(f"must be a time as a string, such as 2026-12-24T18:00:00Z, not {_kind(value)}")
+        raise ValueError(f"must be a time as a string, such as 2026-12-24T18:00:00Z, not {kind(value)}")
     return (parse_rfc3339(value) or None) if value else None
 
 
@@ -400,64 +400,3 @@ def to_document(job: Job) -> dict[str, Any]:
         "priority": job.priority,
         "wait_for_target": format_duration(job.wait_for_target),
     }
-
-
-_KINDS: Final[dict[type, str]] = {
-    str: "a string",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    dict: "an object",
-    list: "a list",
-    tuple: "a list",
-}
-
-
-def _kind(value: object) -> str:
-    return _KINDS.get(type(value), "null")
-
-
-def _bound(context: Mapping[str, Any], key: str) -> str:
-    return f"{context[key]:g}" if isinstance(context[key], float) else str(context[key])
-
-
-_MESSAGES: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
-    "missing": lambda _: "is missing",
-    "string_type": lambda _: 'must be a string, such as "5"',
-    "bool_type": lambda _: "must be true or false",
-    "int_type": lambda _: "must be a whole number",
-    "float_type": lambda _: "must be a number",
-    "finite_number": lambda _: "must be a finite number",
-    "tuple_type": lambda _: "must be a list",
-    "dict_type": lambda _: "must be an object",
-    "model_type": lambda _: "must be an object",
-    "model_attributes_type": lambda _: "must be an object",
-    "greater_than_equal": lambda context: f"must be at least {_bound(context, 'ge')}",
-    "less_than_equal": lambda context: f"must be at most {_bound(context, 'le')}",
-    "string_too_long": lambda context: f"is too long: at most {context['max_length']} characters",
-    "string_too_short": lambda _: "is empty",
-    "too_long": lambda context: f"has too many entries: at most {context['max_length']}",
-    "enum": lambda context: f"must be one of {context['expected']}",
-    "value_error": lambda context: str(context["error"]),
-}
-_SHOWS_KIND: Final = frozenset(
-    {"string_type", "bool_type", "int_type", "float_type", "tuple_type", "dict_type", "model_type"}
-)
-
-
-def field_errors(error: ValidationError) -> list[tuple[str, str]]:
-    """pydantic's findings in this project's words, as `SpecError` holds them."""
-    return [(_field(found), _message(found)) for found in error.errors(include_url=False)]
-
-
-def _field(found: ErrorDetails) -> str:
-    parts = [str(part)[:MAX_NAME] for part in found["loc"] if part != "[key]"]
-    return ".".join(parts)
-
-
-def _message(found: ErrorDetails) -> str:
-    words = _MESSAGES.get(found["type"])
-    text = words(found.get("ctx", {})) if words else found["msg"]
-    if found["loc"][-1:] == ("[key]",):
-        text = f"the key {text}"
-    return f"{text}, not {_kind(found['input'])}" if found["type"] in _SHOWS_KIND else text

@@ -66,6 +66,8 @@ class Offset(msgspec.Struct, frozen=True):
 
 NO_OFFSET = Offset(0, 0)
 _encode = msgspec.msgpack.Encoder().encode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no message."""
 
 
 class Channel(Generic[In]):
@@ -150,7 +152,7 @@ class Channel(Generic[In]):
             try:
                 data = frame.data if self._in is None else self._in.open(frame.data)
                 yield self._decoder.decode(data)
-            except (Unauthenticated, msgspec.DecodeError) as error:
+            except (Unauthenticated, *_UNREADABLE) as error:
                 raise ChannelError(f"{self.peer} sent what it must not: {error}") from error
 
 
@@ -246,5 +248,5 @@ async def _raw(socket: Socket) -> bytes:
 def _decode(data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.msgpack.decode(data, type=kind)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise ChannelError(f"the peer's greeting can't be read: {error}") from error
