@@ -21,6 +21,7 @@ from dkronpy.agent.listening import listen
 from dkronpy.agent.resources import StartError, check_port, lock, private_directory
 from dkronpy.agent.server import Server
 from dkronpy.api.services import Keyring
+from dkronpy.catalog.mirror import ForeignValue
 from dkronpy.config import ConfigError, Loaded, Settings, changes
 from dkronpy.dispatch import remote
 from dkronpy.gossip.codec.messages import Address
@@ -193,7 +194,7 @@ class Agent:
                     await self._say_goodbye()
                 for task in tasks:
                     task.cancel()
-        except* StartError as errors:
+        except* (StartError, ForeignValue) as errors:
             for error in errors.exceptions:
                 log.critical("%s", error)
             failed = True

@@ -69,6 +69,19 @@ class Change(msgspec.Struct, frozen=True):
 Listener = Callable[[Sequence[Change]], None]
 
 
+class ForeignValue(Exception):
+    """A key of the keyspace has a value that no server writes: somebody else uses the keyspace."""
+
+
+def _decoded(kind: str, key: str, value: bytes) -> Any:
+    try:
+        return KINDS[kind].decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ForeignValue(
+            f"{key} in the store is not dkronpy's ({error}): if a Dkron 1 keeps its keys there, give another keyspace"
+        ) from error
+
+
 class Mirror:
     """The records of one keyspace. Read-only to its users; `run` keeps it up to date until cancelled."""
 
@@ -190,7 +203,7 @@ class Mirror:
         kind, name, rest = self._keys.split(event.key)
         if kind not in KINDS:
             return ()
-        record = None if event.value is None else KINDS[kind].decode(event.value)
+        record = None if event.value is None else _decoded(kind, event.key, event.value)
         if kind in ("edits", "lease"):
             return () if record is None else (Change(kind, name, rest, None, record),)
         if kind == "runs":

@@ -184,6 +184,8 @@ def _dynamodb(access: Access) -> Pairs:
     try:
         for page in client.get_paginator("scan").paginate(TableName=access.keyspace, ConsistentRead=True):
             for item in page["Items"]:
+                if "id" not in item:
+                    raise DumpError(f"the table {access.keyspace!r} is no Dkron's; --keyspace names another one")
                 yield item["id"]["S"], base64.b64decode(item.get("encoded_value", {}).get("S", ""))
     finally:
         client.close()

@@ -16,13 +16,14 @@ from dkronpy.importing.bolt import entries
 from dkronpy.importing.dump import KEYSPACE, DumpError
 from dkronpy.importing.files import read_boltdb
 from dkronpy.importing.stores import KINDS, Access, read_store
+from dkronpy.store.contract import Put
 from tests.support.consul import Consul
 from tests.support.dkron_data import BOLTDB
-from tests.support.dynamodb import PASSWORD, USER, DynamoDb
+from tests.support.dynamodb import PASSWORD, TABLE, USER, DynamoDb
 from tests.support.etcd import Etcd, encoded
 from tests.support.processes import free_port
 from tests.support.redis import Redis
-from tests.support.servers import StoreServer
+from tests.support.servers import StoreServer, shared
 from tests.support.zookeeper import ZooKeeper
 
 KEYS = {path[1].decode(): value[8:] for path, value in entries(BOLTDB.read_bytes())} | {"dkron/leader": b"n1"}
@@ -110,3 +111,13 @@ def test_where_nobody_answers(kind: str) -> None:
 def test_several_machines_are_one_store_for_some_only() -> None:
     with pytest.raises(DumpError, match="redis: name one machine"):
         read_store("redis", Access(("127.0.0.1:1", "127.0.0.1:2"), "", "", KEYSPACE))
+
+
+async def test_the_table_of_a_server_here_is_no_dkrons() -> None:
+    server = shared(DynamoDb)
+    store = server.store()
+    await store.open()
+    await store.commit([], [Put("dkron/jobs/a", b"{}")])
+    await store.close()
+    with pytest.raises(DumpError, match=r"'dkron' is no Dkron's; --keyspace"):
+        read_store("dynamodb", access("dynamodb", server.address, TABLE))
