@@ -48,7 +48,8 @@ def read_store(name: str, access: Access) -> Dump:
         raise
     except (*failures, msgspec.MsgspecError, ValueError) as error:
         place = f"{access.keyspace!r} in {name} at {', '.join(access.machines)}"
-        raise DumpError(f"{place} can't be read: {error}") from error
+        who = " (--username and DKRON_BACKEND_PASSWORD say who asks)" if isinstance(error, tuple(failures)) else ""
+        raise DumpError(f"{place} can't be read: {error}{who}") from error
 
 
 def _package(kind: str, module: str) -> Any:
@@ -122,6 +123,7 @@ def _redis(access: Access) -> Pairs:
     client = _package("redis", "redis").Redis(
         host or port,
         int(port) if host else 6379,
+        username=access.user or None,
         password=access.password or None,
         socket_timeout=TIMEOUT,
         socket_connect_timeout=_CONNECT,

@@ -109,7 +109,11 @@ class Session:
             _, *answers = await self.ask(zk.Sync("/"), *requests)
         else:
             answers = await self.ask(*requests)
-        return [data for answer in answers for data in answer]
+        found = [data for answer in answers for data in answer]
+        for data in found:
+            if isinstance(data, exceptions.KazooException):
+                raise _told(data)
+        return found
 
     async def children(self, *paths: str) -> list[list[str]]:
         """The names below these nodes."""
@@ -264,8 +268,9 @@ class _MultiRead:
         return packed + zk.multiheader_struct.pack(-1, True, -1)
 
     @staticmethod
-    def deserialize(buffer: bytes, offset: int) -> list[bytes | None]:
-        found: list[bytes | None] = []
+    def deserialize(buffer: bytes, offset: int) -> list[bytes | exceptions.KazooException | None]:
+        """Errors are not raised here, where kazoo would log them as faults of its own."""
+        found: list[bytes | exceptions.KazooException | None] = []
         while True:
             header, offset = zk.MultiHeader.deserialize(buffer, offset)
             if header.done:
@@ -273,9 +278,7 @@ class _MultiRead:
             if header.type == -1:
                 [code] = zk.int_struct.unpack_from(buffer, offset)
                 offset += zk.int_struct.size
-                if code != exceptions.NoNodeError.code:
-                    raise exceptions.EXCEPTIONS[code]()
-                found.append(None)
+                found.append(None if code == exceptions.NoNodeError.code else exceptions.EXCEPTIONS[code]())
             else:
                 data, offset = zk.read_buffer(buffer, offset)
                 offset += zk.stat_struct.size

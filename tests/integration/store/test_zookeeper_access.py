@@ -175,7 +175,7 @@ class TestTls:
                 await wrong.open()
 
     async def test_files_that_can_not_be_used(self, tmp_path: Path) -> None:
-        with pytest.raises(Unavailable, match=r"can't use the files for TLS with ZooKeeper \(.*none\.pem\)"):
+        with pytest.raises(Unavailable, match=r"can't use a file for TLS with ZooKeeper \(.*none\.pem\)"):
             await ZooKeeperStore(["a:1"], ca_file=tmp_path / "none.pem").open()
 
 
