@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OLDEST = (3, 4)
+"""The first version of etcd that will do."""
 _RETRY_FIRST, _RETRY_MAX = 0.05, 1.0
 """Seconds between a watch's tries to go on."""
 
@@ -84,7 +86,10 @@ class EtcdStore(Store):
         tls = credentials(*self._tls_files) if self._tls else None
         machines = Machines(self._addresses, tls=tls, login=self._login, seconds=self._timeout)
         try:
-            await machines.connection()
+            connection = await machines.connection()
+            if (version := await connection.version(self._timeout)) and version < OLDEST:
+                is_, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST))
+                raise Unavailable(f"etcd at {connection.address} is version {is_}: {needed} or later is needed")
         except BaseException:
             await machines.close()
             raise

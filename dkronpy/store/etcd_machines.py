@@ -139,6 +139,18 @@ class Connection:
                 return told(error)
         return None
 
+    async def version(self, seconds: float) -> tuple[int, ...] | None:
+        """The machine's version; None where it does not tell."""
+        try:
+            status = await rpc.MaintenanceStub(self.channel).Status(
+                rpc.StatusRequest(), timeout=seconds, metadata=self.metadata
+            )
+        except rpc.AioRpcError as error:
+            log.debug("etcd at %s does not tell its version: %s", self.address, told(error))
+            return None
+        numbers = status.version.partition("-")[0].split(".")
+        return tuple(map(int, numbers)) if all(map(str.isdecimal, numbers)) else None
+
     def open_watch(self) -> rpc.WatchCall:
         """A new stream for watches."""
         call = rpc.WatchStub(self.channel).Watch(metadata=self.metadata)

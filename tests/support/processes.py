@@ -44,7 +44,9 @@ def until(look: Callable[[], T | None], within: float, what: str) -> T:
         time.sleep(0.03)
 
 
-_reserved: Final = deque[socket.socket](maxlen=400)
+_KEPT: Final = 400
+"""So many of the ports given out last are not given out again."""
+_reserved: Final = deque[socket.socket]()
 
 
 def free_port() -> int:
@@ -58,6 +60,8 @@ def free_port() -> int:
             stream.bind((HOST, port))
             datagram.bind((HOST, port))
             _reserved.append(mark)
+            if len(_reserved) > _KEPT:
+                _reserved.popleft().close()
             return port
         mark.close()
 

@@ -284,6 +284,25 @@ class TestList:
         for found in await asyncio.gather(*(listed(store, "key") for _ in range(5))):
             assert found == keys
 
+    async def test_thousands_of_keys(self, store: Store) -> None:
+        """In few large commits, some at once; read back in pages, beside keys of another prefix."""
+        count = 10_000
+        keys = [f"many/{n:05}/é" for n in range(count)]
+        batches = [keys[first : first + MAX_PARTS] for first in range(0, count, MAX_PARTS)]
+        await store.commit([], [Put("mana", b""), Put("many0", b"")])
+        for first in range(0, len(batches), 4):
+            await asyncio.gather(
+                *(store.commit([], [Put(key, key.encode()) for key in batch]) for batch in batches[first : first + 4])
+            )
+        found: list[str] = []
+        more = True
+        while more:
+            page = await store.list("many/", after=found[-1] if found else "", limit=999)
+            assert all(entry.value == entry.key.encode() for entry in page.entries)
+            found += [entry.key for entry in page.entries]
+            more = page.more
+        assert found == keys
+
     async def test_a_page_shows_all_of_a_commit_or_nothing(self, store: Store) -> None:
         async def write() -> None:
             for n in range(100):

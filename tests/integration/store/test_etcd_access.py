@@ -40,6 +40,13 @@ async def test_nobody_there() -> None:
         await EtcdStore([first, f"http://{second}/"]).open()
 
 
+async def test_a_version_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Etcd(tmp_path) as etcd:
+        monkeypatch.setattr("dkronpy.store.etcd.OLDEST", (4, 0))
+        with pytest.raises(Unavailable, match=r"is version 3\.\d+\.\d+: 4.0 or later is needed"):
+            await etcd.store().open()
+
+
 def settings(etcd: Etcd, folder: Path, **access: Any) -> Settings:
     """Those of a server on this etcd."""
     machines = (etcd.address,)
