@@ -159,6 +159,6 @@ class ClusterRoutes:
 
 
 def pause_shape(pause: Pause | None) -> dict[str, Any]:
-    if pause is None or not pause.since or pause.until:
+    if pause is None or not pause.holds:
         return {"paused": False}
     return {"paused": True, "since": time_or_null(pause.since), "reason": pause.reason, "by": pause.by}

@@ -155,7 +155,7 @@ class ExplainRoutes:
         pause = mirror.pause
         state = mirror.states.get(job.name)
         nodes = matching(job.tags, self._services.cluster.members())
-        if pause is not None and pause.value.since and not pause.value.until:
+        if pause is not None and pause.value.holds:
             return Verdict.WILL_NOT_RUN, f"all scheduling is paused: {pause.value.reason or 'no reason was given'}"
         if state is not None and state.value.spent:
             return Verdict.WILL_NOT_RUN, "the job is ephemeral and has succeeded: it is about to be deleted"
@@ -216,16 +216,21 @@ def _readable(job: Job) -> Schedule | None:
         return None
 
 
+def _why(execution: Execution) -> str:
+    """Its reason in words; a reason that is not known here, of another release, as it is."""
+    return next((words for reason, words in _REASONS.items() if reason == execution.reason), execution.reason)
+
+
 def _from_records(executions: Sequence[Execution]) -> tuple[Verdict, str]:
     first = executions[0]
     if not first.state.ran:
         verdict = Verdict.SKIPPED if first.state is State.SKIPPED else Verdict.MISSED
-        why = next((words for reason, words in _REASONS.items() if reason == first.reason), first.reason)
+        why = _why(first)
         more = f" (one record stands for {first.count} such fires)" if first.count > 1 else ""
         detail = f" ({first.error})" if first.reason == Reason.EXCLUDED and first.error else ""
         return verdict, f"it was {verdict}: {why}{detail}{more}"
     if first.waits:
-        why = next((words for reason, words in _REASONS.items() if reason == first.reason), first.reason)
+        why = _why(first)
         return Verdict.WAITING, f"it waits: {why}{f' ({first.error})' if first.error else ''}"
     states = ", ".join(f"{execution.node} {execution.state} (attempt {execution.attempt})" for execution in executions)
     over = any(execution.state.final for execution in executions)

@@ -184,12 +184,12 @@ class Jobs:
 
     async def pause(self, *, reason: str, by: str) -> Pause:
         """Stop all scheduling until `unpause`. Pausing twice keeps the first."""
-        return await self._set_pause(lambda old, now: old if _holds(old) else Pause(now, 0, reason, by))
+        return await self._set_pause(lambda old, now: old if old and old.holds else Pause(now, 0, reason, by))
 
     async def unpause(self) -> Pause:
         """End the pause. Ending none changes nothing."""
         return await self._set_pause(
-            lambda old, now: msgspec.structs.replace(old, until=now) if old and _holds(old) else old
+            lambda old, now: msgspec.structs.replace(old, until=now) if old and old.holds else old
         )
 
     async def _set_pause(self, make: Callable[[Pause | None, int], Pause | None]) -> Pause:
@@ -317,10 +317,6 @@ class Jobs:
             guards.append(Guard(self._keys.job(parent), held.revision))
             parent = held.value.parent_job
         return guards
-
-
-def _holds(pause: Pause | None) -> bool:
-    return pause is not None and pause.since > 0 and not pause.until
 
 
 def _expected(held: Held[Job] | None, expect: int | None) -> None:

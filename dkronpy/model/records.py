@@ -42,6 +42,11 @@ class Pause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     reason: str = ""
     by: str = ""
 
+    @property
+    def holds(self) -> bool:
+        """Whether scheduling is paused now: it has begun and has no end."""
+        return self.since > 0 and not self.until
+
     def covers(self, time: int) -> bool:
         """Whether a fire at this time (ns) is skipped."""
         return self.since < time and (not self.until or time <= self.until)

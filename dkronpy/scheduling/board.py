@@ -289,7 +289,7 @@ class Board:
     @property
     def paused(self) -> bool:
         """Whether all scheduling is paused now."""
-        return self.pause is not None and self.pause.since > 0 and not self.pause.until
+        return self.pause is not None and self.pause.holds
 
     def drop_group(self, job: str, group: int) -> None:
         """The group has left the store."""

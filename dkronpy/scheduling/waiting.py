@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 
 from dkronpy.model.duration import SECOND
 from dkronpy.model.job import Job
+from dkronpy.model.records import ConcurrencyGroup
 
-UNDEFINED = 1
+UNDEFINED = ConcurrencyGroup().max
 """Places in a concurrency group that jobs name and nobody has defined."""
 AGING = 600 * SECOND
 """ns of waiting that count as one step of priority, so that nothing waits for ever behind what is more important."""
