@@ -15,7 +15,7 @@ from dkronpy.api.requests import by, json_object
 from dkronpy.model.calendar import Calendar
 from dkronpy.model.calendar_spec import calendar_document, parse_calendar
 from dkronpy.model.duration import SECOND
-from dkronpy.model.spec import check_name
+from dkronpy.model.fields import check_name
 from dkronpy.schedule import ScheduleError
 from dkronpy.schedule.public_holidays import holiday_days
 from dkronpy.scheduling.exclusions import calendar_spans

@@ -7,8 +7,9 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from dkronpy.model.fields import SpecError
 from dkronpy.model.job import Job
-from dkronpy.model.spec import SpecError, parse_spec, to_document, to_job
+from dkronpy.model.spec import parse_spec, to_document, to_job
 from dkronpy.schedule import Schedule, ScheduleError
 from dkronpy.scheduling.exclusions import blackout_spans
 from dkronpy.scheduling.fires import compiled

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from dkronpy.catalog.jobs import EditConflict, HasDependents, JobError, JobNotFound
 from dkronpy.history.contract import HistoryError, HistoryFull
-from dkronpy.model.spec import SpecError
+from dkronpy.model.fields import SpecError
 from dkronpy.store.contract import OutcomeUnknown, StoreError, StoreFull, TooLarge
 
 PROBLEM_JSON: Final = "application/problem+json"

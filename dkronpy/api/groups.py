@@ -14,8 +14,8 @@ from dkronpy.api.errors import Problem, invalid
 from dkronpy.api.requests import by, json_object
 from dkronpy.api.shapes import time_or_null
 from dkronpy.model.execution import Execution
+from dkronpy.model.fields import MAX_TEXT, check_group_name
 from dkronpy.model.records import ConcurrencyGroup
-from dkronpy.model.spec import MAX_TEXT, check_group_name
 
 MAX_PLACES: Final = 100_000
 _UNDEFINED: Final = ConcurrencyGroup()

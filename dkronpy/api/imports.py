@@ -12,7 +12,7 @@ from dkronpy.api.errors import Problem, invalid
 from dkronpy.api.requests import decode, read_body
 from dkronpy.model.execution import Execution, OutputChunk
 from dkronpy.model.execution_spec import parse_execution
-from dkronpy.model.spec import SpecError
+from dkronpy.model.fields import SpecError
 
 MAX_IMPORT: Final = 16 << 20
 """Bytes of a request's body."""

@@ -19,8 +19,8 @@ from dkronpy.api.requests import by, etag, expected_revision, integer, json_body
 from dkronpy.api.views import unhurried
 from dkronpy.catalog.jobs import Written
 from dkronpy.catalog.mirror import Held
+from dkronpy.model.fields import check_env_name, check_env_value
 from dkronpy.model.job import Job, JobState, JobStatus
-from dkronpy.model.spec import check_env_name, check_env_value
 
 _UNTRIGGERED: Final = "untriggered"
 _STATUSES: Final = {_UNTRIGGERED: JobStatus.UNTRIGGERED} | {str(status): status for status in JobStatus if status}

@@ -15,8 +15,9 @@ from dkronpy.api.definitions import checked_job, name_in
 from dkronpy.api.errors import Problem, invalid
 from dkronpy.api.requests import by, decode, read_body
 from dkronpy.catalog.jobs import MAX_ANCESTORS
+from dkronpy.model.fields import SpecError
 from dkronpy.model.job import Job, JobState
-from dkronpy.model.spec import SpecError, parse_state
+from dkronpy.model.spec import parse_state
 
 MAX_BACKUP: Final = 64 << 20
 """Bytes."""

@@ -158,8 +158,9 @@ def _check(client: Client, documents: Sequence[Document]) -> list[Plan]:
 def _plan(client: Client, document: Document) -> Plan:
     """What is to be done with one document's job. Raises ValueError, a line for each problem."""
     from dkronpy.api.definitions import checked_job
+    from dkronpy.model.fields import SpecError
     from dkronpy.model.job import Job as Definition
-    from dkronpy.model.spec import SpecError, parse_spec, to_document, to_job
+    from dkronpy.model.spec import parse_spec, to_document, to_job
 
     data = _fields(document.value)
     name = data.get("name")
@@ -202,7 +203,7 @@ def _fields(value: object) -> dict[str, Any]:
 
 def _stored(client: Client, name: object) -> tuple[Job | None, str]:
     """The job of that name on the server and its entity tag; none for what can't be a name."""
-    from dkronpy.model.spec import check_name
+    from dkronpy.model.fields import check_name
 
     try:
         return client.read_job(check_name(name)) if isinstance(name, str) else (None, "")

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from dkronpy.importing.changes import Change, Kind
 from dkronpy.importing.dump import Dialect, Dump, Json, dialect_of
 from dkronpy.importing.schedules import translated
-from dkronpy.model.spec import MAX_NAME, check_name
+from dkronpy.model.fields import MAX_NAME, check_name
 from dkronpy.model.times import parse_rfc3339
 
 _KEPT: Final = (

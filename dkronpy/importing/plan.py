@@ -17,7 +17,8 @@ from dkronpy.importing.dump import Json
 from dkronpy.importing.mapping import Mapped
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution_spec import parse_execution
-from dkronpy.model.spec import SpecError, parse_spec, parse_state, to_document, to_job
+from dkronpy.model.fields import SpecError
+from dkronpy.model.spec import parse_spec, parse_state, to_document, to_job
 from dkronpy.model.times import parse_rfc3339, rfc3339
 from dkronpy.schedule import local_zone
 

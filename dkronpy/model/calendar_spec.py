@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from dkronpy.model.calendar import Calendar
-from dkronpy.model.spec import Blackouts, Spec, Text, blackout_document, to_blackouts, validated
+from dkronpy.model.fields import Spec, Text, validated
+from dkronpy.model.spec import Blackouts, blackout_document, to_blackouts
 
 MAX_DAYS: Final = 1000
 """Entries of `days`."""

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import Field, model_validator
 
 from dkronpy.model.execution import Execution, OutputChunk, State
-from dkronpy.model.spec import Spec, SpecError, Text, Time, Value, validated
+from dkronpy.model.fields import Spec, SpecError, Text, Time, Value, validated
 
 MAX_OUTPUT: Final = 1 << 20
 """Bytes of one output."""

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dkronpy.api.definitions import checked_job, merge, merged
-from dkronpy.model.spec import SpecError, to_document
+from dkronpy.model.fields import SpecError
+from dkronpy.model.spec import to_document
 
 JOB: dict[str, Any] = {
     "name": "a",

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dkronpy.model.duration import SECOND
+from dkronpy.model.fields import SpecError, check_name
 from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Job, JobState, JobStatus, Retry, RetryTarget
-from dkronpy.model.spec import SpecError, check_name, parse_spec, parse_state, to_document, to_job
+from dkronpy.model.spec import parse_spec, parse_state, to_document, to_job
 
 MINIMAL: dict[str, Any] = {
     "name": "a",
