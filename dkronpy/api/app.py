@@ -29,6 +29,7 @@ from dkronpy.api.requests import MAX_BODY
 from dkronpy.api.restore import RestoreRoutes
 from dkronpy.api.schedules import ScheduleRoutes
 from dkronpy.api.services import Services
+from dkronpy.api.settings import SettingsRoutes
 from dkronpy.api.streams import Streams
 from dkronpy.api.views import JobViews
 
@@ -60,6 +61,7 @@ def build(services: Services) -> web.Application:
         RestoreRoutes(context),
         ClusterRoutes(context),
         GroupRoutes(context),
+        SettingsRoutes(context),
         KeyringRoutes(context),
         Events(services.mirror, views, streams),
         DocumentRoutes(),

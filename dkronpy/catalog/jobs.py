@@ -14,7 +14,7 @@ from dkronpy.catalog.mirror import Held, Mirror
 from dkronpy.model.calendar import Calendar, CalendarRecord, CalendarRevision
 from dkronpy.model.execution import Trigger
 from dkronpy.model.job import Edit, Job, JobState
-from dkronpy.model.records import Clear, ConcurrencyGroup, Drain, KillRecord, Pause, TriggerRecord
+from dkronpy.model.records import Clear, ClusterSettings, ConcurrencyGroup, Drain, KillRecord, Pause, TriggerRecord
 from dkronpy.model.run import Key
 from dkronpy.store.contract import Conflict, Delete, Guard, Operation, Put, Store
 
@@ -201,6 +201,18 @@ class Jobs:
                 return old or Pause(0, 0)
             guard = Guard(self._keys.pause, 0 if held is None else held.revision)
             if await self._commit([guard], [Put(self._keys.pause, encode(new))]) is not None:
+                return new
+
+    async def put_settings(self, env: dict[str, str], *, by: str) -> ClusterSettings:
+        """Replace what holds in the whole cluster."""
+        key = self._keys.settings
+        while True:
+            held = self._mirror.settings
+            if held is not None and held.value.env == env:
+                return held.value
+            new = ClusterSettings(env, self._now(), by)
+            guard = Guard(key, 0 if held is None else held.revision)
+            if await self._commit([guard], [Put(key, encode(new))]) is not None:
                 return new
 
     async def put_calendar(self, name: str, calendar: Calendar | None, *, by: str) -> CalendarRecord | None:

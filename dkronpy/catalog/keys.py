@@ -12,6 +12,7 @@ from dkronpy.model.execution import execution_id, parse_execution_id
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.records import (
     Clear,
+    ClusterSettings,
     ConcurrencyGroup,
     Cursor,
     Drain,
@@ -39,6 +40,7 @@ KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "drains": msgspec.json.Decoder(Drain),
     "cursor": msgspec.json.Decoder(Cursor),
     "pause": msgspec.json.Decoder(Pause),
+    "settings": msgspec.json.Decoder(ClusterSettings),
     "leader": msgspec.json.Decoder(Epoch),
     "lease": msgspec.json.Decoder(Lease),
 }
@@ -52,6 +54,7 @@ class Keys:
         self.root = f"{keyspace}/"
         self.cursor = f"{self.root}cursor"
         self.pause = f"{self.root}pause"
+        self.settings = f"{self.root}settings"
         self.epoch = f"{self.root}leader/epoch"
         self.lease = f"{self.root}lease"
         self.backup = f"{self.root}backup"

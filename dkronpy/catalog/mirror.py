@@ -16,6 +16,7 @@ from dkronpy.model.execution import Execution, execution_id
 from dkronpy.model.job import Job, JobState
 from dkronpy.model.records import (
     Clear,
+    ClusterSettings,
     ConcurrencyGroup,
     Cursor,
     Drain,
@@ -43,6 +44,7 @@ MIRRORED = (
     "groups",
     "cursor",
     "pause",
+    "settings",
     "leader",
 )
 """The kinds kept in memory: all but edits and the lease, which are only passed on to the listeners."""
@@ -106,6 +108,7 @@ class Mirror:
         """Names of the jobs that have this job as parent."""
         self.cursor: Held[Cursor] | None = None
         self.pause: Held[Pause] | None = None
+        self.settings: Held[ClusterSettings] | None = None
         self.epoch: Held[Epoch] | None = None
         self.loaded = asyncio.Event()
         self.healthy = False
@@ -179,7 +182,12 @@ class Mirror:
         yield from map(keys.drain, self.drains)
         yield from map(keys.concurrency_group, self.limits)
         yield from map(keys.calendar, self.calendars)
-        singles = ((self.cursor, keys.cursor), (self.pause, keys.pause), (self.epoch, keys.epoch))
+        singles = (
+            (self.cursor, keys.cursor),
+            (self.pause, keys.pause),
+            (self.settings, keys.settings),
+            (self.epoch, keys.epoch),
+        )
         yield from (key for held, key in singles if held is not None)
 
     def _apply(self, events: Sequence[Event]) -> None:
@@ -215,6 +223,8 @@ class Mirror:
                 old, self.cursor = self.cursor, held
             case "pause":
                 old, self.pause = self.pause, held
+            case "settings":
+                old, self.settings = self.settings, held
             case "leader":
                 old, self.epoch = self.epoch, held
             case "jobs":

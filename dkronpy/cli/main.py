@@ -8,7 +8,20 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from dkronpy.cli import agent, backup, cluster, executions, groups, imports, jobs, keyring, nodes, schedules, tools
+from dkronpy.cli import (
+    agent,
+    backup,
+    cluster,
+    executions,
+    groups,
+    imports,
+    jobs,
+    keyring,
+    nodes,
+    schedules,
+    settings,
+    tools,
+)
 from dkronpy.cli.context import Context
 from dkronpy.cli.exits import CommandError, Exit
 from dkronpy.cli.output import OutputError, plain
@@ -52,7 +65,20 @@ def build_parser() -> argparse.ArgumentParser:
         global_options(),
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (agent, jobs, schedules, executions, groups, cluster, nodes, keyring, imports, backup, tools):
+    for module in (
+        agent,
+        jobs,
+        schedules,
+        executions,
+        groups,
+        cluster,
+        nodes,
+        keyring,
+        settings,
+        imports,
+        backup,
+        tools,
+    ):
         module.add_commands(commands)
     return parser
 

@@ -10,6 +10,7 @@ from dkronpy.client.api import DEFAULT_URL, Client
 from dkronpy.client.errors import ClientError, Conflict, FieldError, NotFound, Refused, Unavailable, Unreachable
 from dkronpy.client.shapes import (
     Chunk,
+    ClusterSettings,
     ConcurrencyGroup,
     Execution,
     Explanation,
@@ -28,6 +29,7 @@ __all__ = [
     "Chunk",
     "Client",
     "ClientError",
+    "ClusterSettings",
     "ConcurrencyGroup",
     "Conflict",
     "Execution",

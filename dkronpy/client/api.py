@@ -9,6 +9,7 @@ from urllib.parse import quote
 from dkronpy.client.errors import Unreachable
 from dkronpy.client.shapes import (
     Chunk,
+    ClusterSettings,
     ConcurrencyGroup,
     Execution,
     Explanation,
@@ -214,6 +215,14 @@ class Client:
     def change_keys(self, operation: str, key: str) -> KeyReport:
         """`install`, `use` or `remove` a key, in base64, on all nodes."""
         return cast("KeyReport", self._ask("POST", f"/v1/keyring/{operation}", body={"key": key}))
+
+    def settings(self) -> ClusterSettings:
+        """What holds in the whole cluster."""
+        return cast("ClusterSettings", self._ask("GET", "/v1/settings"))
+
+    def put_settings(self, env: Mapping[str, str]) -> ClusterSettings:
+        """Replace what holds in the whole cluster."""
+        return cast("ClusterSettings", self._ask("PUT", "/v1/settings", body={"env": dict(env)}))
 
     def paused(self) -> Pause:
         return cast("Pause", self._ask("GET", "/v1/pause"))

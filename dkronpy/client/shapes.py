@@ -159,6 +159,14 @@ class KeyReport(TypedDict):
     primary: dict[str, int]
 
 
+class ClusterSettings(TypedDict):
+    """What holds in the whole cluster: the environment of every run."""
+
+    env: dict[str, str]
+    updated_at: str | None
+    updated_by: str
+
+
 class Pause(TypedDict):
     """Whether all scheduling is paused; if so, since when, why and by whom."""
 

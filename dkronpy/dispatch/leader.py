@@ -314,6 +314,8 @@ class Leader:
                     self._chore_clear(change.name)
                 case "pause":
                     board.pause = change.new
+                case "settings":
+                    board.env = {} if change.new is None else change.new.env
                 case "groups":
                     board.waiting.limit(unquote(change.name), None if change.new is None else change.new.max)
                 case "calendars" if change.new is not None:

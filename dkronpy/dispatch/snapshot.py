@@ -47,6 +47,7 @@ def snapshot(mirror: Mirror, edits: dict[str, Sequence[Edit]], now: int) -> Snap
         cursor=Cursor(now) if mirror.cursor is None else mirror.cursor.value,
         calendars={name: held.value for name, held in mirror.calendars.items()},
         pause=None if mirror.pause is None else mirror.pause.value,
+        env={} if mirror.settings is None else mirror.settings.value.env,
         limits={name: held.value.max for name, held in mirror.limits.items()},
     )
 

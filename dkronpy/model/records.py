@@ -52,6 +52,14 @@ class Pause(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return self.since < time and (not self.until or time <= self.until)
 
 
+class ClusterSettings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What holds in the whole cluster: `env` is in the environment of every run. `since` in ns."""
+
+    env: dict[str, str] = {}
+    since: int = 0
+    by: str = ""
+
+
 class Drain(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A node that is to get no more runs by jobs' tags; `since` in ns."""
 

@@ -52,6 +52,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     limits: Mapping[str, int] = {}
     """Places by concurrency group."""
     calendars: Mapping[str, CalendarRecord] = {}
+    env: Mapping[str, str] = {}
+    """The environment that every run of the cluster has."""
 
 
 class Debt(msgspec.Struct):
@@ -77,6 +79,7 @@ class Board:
         self.rng = rng
         self.cursor = snapshot.cursor
         self.pause = snapshot.pause
+        self.env = snapshot.env
         self.exclusions = Exclusions(snapshot.calendars)
         self.members: Sequence[Member] = ()
         self.drained: Collection[str] = ()

@@ -191,6 +191,7 @@ def order(board: Board, step: Step, job: Job, execution: Execution) -> None:
     }
     if execution.concurrency_group:
         env["CONCURRENCY_GROUP"] = execution.concurrency_group
+    env |= board.env
     run = RunSpec(
         execution.job,
         execution.group,

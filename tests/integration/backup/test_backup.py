@@ -18,7 +18,7 @@ from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.history.store import StoreHistory
 from dkronpy.model.execution import Execution, OutputChunk, State, Trigger
 from dkronpy.model.job import Edit, Job, JobState
-from dkronpy.model.records import Cursor, Drain, Epoch, GroupRecord, Lease, Pause, Sweep, TriggerRecord
+from dkronpy.model.records import ClusterSettings, Cursor, Drain, Epoch, GroupRecord, Lease, Pause, Sweep, TriggerRecord
 from dkronpy.store.contract import Put, Store
 from tests.support.memory_history import MemoryHistory
 from tests.support.memory_store import MemoryStore
@@ -46,6 +46,7 @@ VALUES: dict[str, object] = {
     "drains/n9": Drain(5, "someone"),
     "cursor": Cursor(T, "tick", 99),
     "pause": Pause(5, 6),
+    "settings": ClusterSettings({"A": "1"}, 5, "someone"),
     "leader/epoch": Epoch(41, "n1", 5),
     "lease": Lease(41, 0, released=True),
 }

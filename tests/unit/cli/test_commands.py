@@ -453,6 +453,17 @@ def test_leave_pause_and_unpause(dkron: Dkron, server: FakeServer) -> None:
     assert [request.body for request in server.requests] == [None, {"reason": "new disks"}, None]
 
 
+def test_settings(dkron: Dkron, server: FakeServer) -> None:
+    held = {"env": {"A": "1", "B": "2"}, "updated_at": None, "updated_by": ""}
+    server.on("GET", "/v1/settings", held)
+    server.on("PUT", "/v1/settings", held)
+    assert dkron("settings", "show").out == "name\tvalue\nA\t1\nB\t2\n"
+    assert json.loads(dkron("settings", "show", "--format", "json").out) == held
+    assert dkron("settings", "set", "--env", "C=x=y", "--env", "A=3", "--unset", "B").code == 0
+    assert server.requests[-1].body == {"env": {"A": "3", "C": "x=y"}}
+    assert dkron("settings", "set", "--env", "C").code == 2
+
+
 def test_drains(dkron: Dkron, server: FakeServer) -> None:
     drained = {**member("n2"), "drained": {"since": "2026-11-21T11:00:00Z", "by": "ops"}}
     server.on("GET", "/v1/members", [member("n1"), drained])
