@@ -20,8 +20,9 @@ from dkronpy.model.job import Adoption, Job, JobState, JobStatus
 from dkronpy.model.lane import Kill
 from dkronpy.model.records import TriggerRecord
 from dkronpy.schedule import env_at
-from dkronpy.scheduling.board import STARTED_DELAY, Board, Debt
+from dkronpy.scheduling.board import STARTED_DELAY, Board
 from dkronpy.scheduling.debt import Due, decide
+from dkronpy.scheduling.definitions import Debt
 from dkronpy.scheduling.groups import Group, counted, finished, lost, retry, uncounted
 from dkronpy.scheduling.starting import order, start
 from dkronpy.scheduling.step import MAX_CHANGES, Step
