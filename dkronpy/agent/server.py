@@ -19,6 +19,7 @@ from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys
 from dkronpy.catalog.mirror import Held, Mirror
+from dkronpy.catalog.requests import Requests
 from dkronpy.config import Backend, Settings
 from dkronpy.dispatch.leader import Parts
 from dkronpy.history.contract import HistoryError, Retention
@@ -67,6 +68,7 @@ class Server:
         self.mirror = Mirror(self._store, self._keys)
         self._clocks = Clocks()
         self._jobs = Jobs(self._store, self.mirror, self._keys, self._cluster_time)
+        self._requests = Requests(self._store, self.mirror, self._keys, self._cluster_time)
         self._feed = Feed()
         self._rng = random.Random()
         self._claims = Claims(time.monotonic(), self._rng)
@@ -173,6 +175,7 @@ class Server:
                 settings=self._settings,
                 mirror=self.mirror,
                 jobs=self._jobs,
+                requests=self._requests,
                 history=self._history,
                 cluster=cluster,  # pyright: ignore[reportArgumentType]
                 feed=self._feed,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -19,14 +19,12 @@ from dkronpy.api.requests import by, etag, expected_revision, integer, json_body
 from dkronpy.api.views import unhurried
 from dkronpy.catalog.jobs import Written
 from dkronpy.catalog.mirror import Held
-from dkronpy.model.fields import check_env_name, check_env_value
 from dkronpy.model.job import Job, JobState, JobStatus
+from dkronpy.model.trigger_spec import parse_trigger, to_trigger
 
 _UNTRIGGERED: Final = "untriggered"
 _STATUSES: Final = {_UNTRIGGERED: JobStatus.UNTRIGGERED} | {str(status): status for status in JobStatus if status}
 _ENTRY: Final = re.compile(r"(tags|metadata)\[(.+)\]", re.DOTALL)
-MAX_ENV: Final = 64_000
-"""Bytes of the environment given with a run."""
 _STATELESS: Final = JobState()
 
 
@@ -107,11 +105,13 @@ class JobRoutes:
         return self._written(request, written, status=200)
 
     async def run(self, request: web.Request) -> web.Response:
-        """Asks for a run, durably, and answers at once; with a body, its `env` is added to the run's environment."""
+        """Asks for a run, durably, and answers at once; a body tells when it shall be, and what comes with it."""
         name = request.match_info["job"]
         held = self._context.held(name)
-        env = _environment(await json_object(request))
-        group = await self._jobs.trigger(name, by=by(request), env=env)
+        spec = parse_trigger(await json_object(request))
+        who = by(request)
+        group = await self._context.services.requests.ask(name, lambda _, now: to_trigger(spec, now=now, by=who))
+        assert group is not None, "a request without guards of its own is repeated until it is written"
         body = self._views.body(self._mirror.jobs.get(name, held))
         return answer_bytes(request, _with_run(body, group), headers={"Location": request.path})
 
@@ -208,30 +208,3 @@ def _with_run(body: bytes, group: int) -> bytes:
 def _same_name(data: dict[str, Any], name: str) -> None:
     if data.get("name") not in (None, name):
         raise invalid(("name", f"must be {name!r}, as in the path: a job can't be renamed, create another"))
-
-
-def _environment(data: dict[str, Any]) -> dict[str, str]:
-    """The `env` of a run's body. Raises Problem 400."""
-    env = data.get("env")
-    if env is None:
-        return {}
-    if not isinstance(env, dict):
-        raise invalid(("env", "must be an object of names and string values"))
-    found = cast("dict[str, Any]", env)
-    errors = [(f"env.{name[:64]}", message) for name, value in found.items() for message in _entry_faults(name, value)]
-    if errors:
-        raise invalid(*errors)
-    if sum(len(name) + len(value.encode()) for name, value in found.items()) > MAX_ENV:
-        raise invalid(("env", f"is too large: at most {MAX_ENV} bytes"))
-    return found
-
-
-def _entry_faults(name: str, value: object) -> Iterable[str]:
-    if not isinstance(value, str):
-        yield 'must be a string, such as "5"'
-        return
-    try:
-        check_env_name(name)
-        check_env_value(value)
-    except ValueError as error:
-        yield str(error)

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.mirror import Mirror
+from dkronpy.catalog.requests import Requests
 from dkronpy.config import Settings
 from dkronpy.gossip.gossip import KeyReport
 from dkronpy.history.contract import History
@@ -65,6 +66,7 @@ class Services:
     settings: Callable[[], Settings]
     mirror: Mirror
     jobs: Jobs
+    requests: Requests
     history: History
     cluster: Cluster
     feed: Feed

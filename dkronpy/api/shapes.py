@@ -10,7 +10,7 @@ import msgspec
 from dkronpy.catalog.mirror import Held
 from dkronpy.history.contract import Output
 from dkronpy.model.duration import format_duration
-from dkronpy.model.execution import Execution, State
+from dkronpy.model.execution import Execution, Origin, State
 from dkronpy.model.job import Catchup, Job, JobState, Retry
 from dkronpy.model.member import Member
 from dkronpy.model.records import Drain
@@ -142,6 +142,9 @@ def _catchup_shape(catchup: Catchup) -> CatchupShape:
     return CatchupShape(format_duration(catchup.window), catchup.policy.value)
 
 
+_NO_ORIGIN = Origin()
+
+
 class ExecutionShape(msgspec.Struct, frozen=True, gc=False):
     """One execution; `output` is left out where only the record is told of."""
 
@@ -161,6 +164,11 @@ class ExecutionShape(msgspec.Struct, frozen=True, gc=False):
     not_before: str | None
     reason: str
     trigger: str
+    trigger_type: str
+    trigger_description: str
+    trigger_data: msgspec.Raw | None
+    triggered_by: str
+    triggered_at: str | None
     exit_code: int | None
     error: str
     epoch: int
@@ -175,6 +183,7 @@ class ExecutionShape(msgspec.Struct, frozen=True, gc=False):
 
 def execution_shape(execution: Execution, output: Output | None, *, with_output: bool = True) -> ExecutionShape:
     """`output` is the tail that is shown, None when nothing is stored."""
+    origin = execution.origin or _NO_ORIGIN
     return ExecutionShape(
         id=execution.id,
         job_name=execution.job,
@@ -192,6 +201,11 @@ def execution_shape(execution: Execution, output: Output | None, *, with_output:
         not_before=time_or_null(execution.not_before),
         reason=execution.reason,
         trigger=execution.trigger.value,
+        trigger_type=execution.trigger_type,
+        trigger_description=origin.description,
+        trigger_data=msgspec.Raw(origin.data.encode()) if origin.data else None,
+        triggered_by=origin.by,
+        triggered_at=time_or_null(origin.asked),
         exit_code=execution.exit_code,
         error=execution.error,
         epoch=execution.epoch,

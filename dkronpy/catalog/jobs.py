@@ -1,4 +1,4 @@
-"""What every server may write: jobs, triggers, kills, the pause. Each is one guarded commit; the leader acts on what
+"""What every server may write: jobs, kills, the pause. Each is one guarded commit; the leader acts on what
 it sees."""
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import msgspec
 
 from dkronpy.catalog.keys import KINDS, Keys, encode
 from dkronpy.catalog.mirror import Held, Mirror
+from dkronpy.catalog.writing import commit, free_group
 from dkronpy.model.calendar import Calendar, CalendarRecord, CalendarRevision
 from dkronpy.model.execution import Trigger
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.records import Clear, ClusterSettings, ConcurrencyGroup, Drain, KillRecord, Pause, TriggerRecord
 from dkronpy.model.run import Key
-from dkronpy.store.contract import Conflict, Delete, Guard, Operation, Put, Store
+from dkronpy.store.contract import Delete, Guard, Operation, Put, Store
 
 MAX_ANCESTORS = 30
 """Longest chain of parents; each is guarded in the commit that makes the chain longer."""
@@ -124,9 +125,11 @@ class Jobs:
                     operations.append(Put(keys.state(name), encode(state)))
             group = None
             if run:
-                group = self._free_group(name, now)
+                group = free_group(self._mirror, name, now)
                 guards.append(Guard(keys.trigger(name, group), 0))
-                operations.append(Put(keys.trigger(name, group), encode(TriggerRecord(now, Trigger.CREATE, by))))
+                operations.append(
+                    Put(keys.trigger(name, group), encode(TriggerRecord(now, Trigger.CREATE, by, asked=since)))
+                )
             if not operations:
                 assert held is not None, "a new job always has operations"
                 return Written(held, created=False)
@@ -159,18 +162,6 @@ class Jobs:
                 operations.append(Put(self._keys.state(name), encode(JobState())))
             if await self._commit(guards, operations) is not None:
                 return held
-
-    async def trigger(self, name: str, *, by: str, env: dict[str, str]) -> int:
-        """Ask for a run now, durably; returns its group. Raises JobNotFound."""
-        while True:
-            held = self._mirror.jobs.get(name)
-            if held is None:
-                raise JobNotFound(name)
-            now = self._now()
-            key = self._keys.trigger(name, group := self._free_group(name, now))
-            guards = [Guard(self._keys.job(name), held.revision), Guard(key, 0)]
-            if await self._commit(guards, [Put(key, encode(TriggerRecord(now, by=by, env=env)))]) is not None:
-                return group
 
     async def kill(self, key: Key, *, by: str) -> None:
         """Ask, durably, for an execution in flight to be ended."""
@@ -296,21 +287,7 @@ class Jobs:
         await self._mirror.reached(await self._store.commit([], [Put(key, value)]))
 
     async def _commit(self, guards: Sequence[Guard], operations: Sequence[Operation]) -> int | None:
-        """The new revision, once the mirror shows it; None after a conflict, once the mirror shows what collided."""
-        try:
-            revision = await self._store.commit(guards, operations)
-        except Conflict as conflict:
-            entry = await self._store.get(conflict.key)
-            await self._mirror.reached(0 if entry is None else entry.revision)
-            return None
-        await self._mirror.reached(revision)
-        return revision
-
-    def _free_group(self, name: str, now: int) -> int:
-        taken = {key[1] for key in self._mirror.runs.get(name, ())}
-        while now in taken or (name, now) in self._mirror.triggers:
-            now += 1
-        return now
+        return await commit(self._store, self._mirror, guards, operations)
 
     def _ancestors(self, job: Job) -> list[Guard]:
         """Guards that keep the chain of parents as it was checked: no loop, nobody missing."""

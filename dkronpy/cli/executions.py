@@ -94,6 +94,13 @@ def _cause(execution: Execution) -> str:
     return (execution["reason"].replace("_", " ") or execution["error"]) + many
 
 
+def _trigger(execution: Execution) -> str:
+    """What started it, who asked for it and when."""
+    by = f" by {execution['triggered_by']}" if execution["triggered_by"] else ""
+    asked = f" at {show_time(execution['triggered_at'])}" if execution["triggered_at"] else ""
+    return f"{execution['trigger']}{by}{asked}"
+
+
 def _exit_code(execution: Execution) -> str:
     return "" if execution["exit_code"] is None else str(execution["exit_code"])
 
@@ -140,7 +147,9 @@ def show_execution(context: Context, arguments: Namespace) -> Exit:
             Field("Id", execution["id"]),
             Field("State", execution["state"], state_style(execution["state"])),
             Field("Cause", _cause(execution)),
-            Field("Trigger", execution["trigger"]),
+            Field("Trigger", _trigger(execution)),
+            Field("Type", execution["trigger_type"] if execution["trigger_type"] != execution["trigger"] else ""),
+            Field("Description", execution["trigger_description"]),
             Field("Due", show_time(execution["fire_time"])),
             Field("Last due", show_time(execution["last_fire_time"]) if execution["count"] > 1 else ""),
             Field("Decided", show_time(execution["decided_at"])),

@@ -92,6 +92,11 @@ class Execution(TypedDict):
     decided_at: str | None
     reason: str
     trigger: str
+    trigger_type: str
+    trigger_description: str
+    trigger_data: dict[str, Any] | None
+    triggered_by: str
+    triggered_at: str | None
     exit_code: int | None
     error: str
     epoch: int

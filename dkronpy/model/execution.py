@@ -55,6 +55,10 @@ class Trigger(StrEnum):
     """The parent job's group succeeded."""
     CREATE = "create"
     """`?runoncreate`."""
+    FILE = "file"
+    """A file in a server's trigger directory."""
+    LINK = "link"
+    """A signed link."""
 
 
 class Reason(StrEnum):
@@ -86,6 +90,17 @@ class Reason(StrEnum):
     """The job was deleted while it waited."""
     DISABLED = "disabled"
     """A parent's success would have started it, but the job is disabled, not begun or expired."""
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Who asked for a run, when (`asked`, ns), and what was said of it. `type` is free text, "" for the kind of the
+    trigger; `data` is a JSON object of what else came with it, "" for nothing."""
+
+    by: str = ""
+    asked: int = 0
+    type: str = ""
+    description: str = ""
+    data: str = ""
 
 
 class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -120,7 +135,9 @@ class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     spool: str = ""
     """The id of the node's spool that its order names; empty while there is no order."""
     env: dict[str, str] = {}
-    """Environment given with a manual run."""
+    """Environment given with its trigger or its schedule, and the job's parameters."""
+    origin: Origin | None = None
+    """What is known of its trigger; None for a fire of its schedule."""
     retry_of: str = ""
     """For a retry on another node: the node of the attempt before."""
     output_size: int = 0
@@ -143,6 +160,11 @@ class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def id(self) -> str:
         """`{group}-{attempt}-{node}`, or `{group}-0` for a fire that did not run."""
         return execution_id(self.group, self.attempt, self.node)
+
+    @property
+    def trigger_type(self) -> str:
+        """What started it, in a word: the free text that came with the trigger, or its kind."""
+        return (self.origin and self.origin.type) or self.trigger.value
 
     @property
     def success(self) -> bool:

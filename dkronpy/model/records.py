@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from dkronpy.model.execution import Execution, Trigger
+from dkronpy.model.execution import Execution, Origin, Trigger
 
 
 class Sweep(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -85,12 +85,34 @@ class Lease(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class TriggerRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A durable request to run a job; its key holds the job and the group. `at` in ns."""
+    """A durable request to run a job; its key holds the job and the group.
+
+    `at` (ns) is the time that the run is asked for, `asked` when that was; 0: at that very time. The others are those
+    of an `Origin`."""
 
     at: int
     kind: Trigger = Trigger.MANUAL
     by: str = ""
     env: dict[str, str] = {}
+    asked: int = 0
+    type: str = ""
+    description: str = ""
+    data: str = ""
+
+    @property
+    def planned(self) -> bool:
+        """Whether it was asked for a time that was still to come: it is then held to what holds for fires."""
+        return 0 < self.asked < self.at
+
+    @property
+    def since(self) -> int:
+        """When (ns) it was asked for."""
+        return self.asked or self.at
+
+    @property
+    def origin(self) -> Origin:
+        """What its executions tell of it."""
+        return Origin(self.by, self.since, self.type, self.description, self.data)
 
 
 class KillRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -120,13 +142,14 @@ class Clear(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class GroupRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A group in the store: its executions, so that a fire is one record however many nodes it runs on.
 
-    `env` is what the trigger gave, kept once; the executions inside carry none."""
+    `env` and `origin` are kept once; the executions inside carry none."""
 
     executions: tuple[Execution, ...]
     env: dict[str, str] = {}
+    origin: Origin | None = None
 
     def unpacked(self) -> tuple[Execution, ...]:
-        """The executions, each with the group's `env`."""
-        if not self.env:
+        """The executions, each with the group's `env` and `origin`."""
+        if not self.env and self.origin is None:
             return self.executions
-        return tuple(msgspec.structs.replace(execution, env=self.env) for execution in self.executions)
+        return tuple(msgspec.structs.replace(e, env=self.env, origin=self.origin) for e in self.executions)

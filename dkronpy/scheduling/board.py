@@ -81,6 +81,8 @@ class Board(Definitions):
         self.retries: list[tuple[int, Key]] = []
         self.triggers: dict[tuple[str, int], TriggerRecord] = dict(snapshot.triggers)
         self.triggers_new: deque[tuple[str, int]] = deque(sorted(snapshot.triggers, key=lambda key: key[1]))
+        self.planned: list[tuple[int, str, int]] = []
+        """Requests for a later time: a heap of (time, job, group), also of those cancelled since."""
         self.kills: set[Key] = set(snapshot.kills)
         self.kills_new: deque[Key] = deque(self.kills)
         self.forced: set[Key] = set()
@@ -212,6 +214,11 @@ class Board(Definitions):
         if not state.adopted:
             self.states.setdefault(name, state)
 
+    def forget(self, name: str) -> None:
+        """The job's deletion is adopted: what was asked of it for a later time ends with it."""
+        super().forget(name)
+        self.triggers_new.extend((job_name, number) for _, job_name, number in self.planned if job_name == name)
+
     def triggered(self, name: str, group: int, record: TriggerRecord) -> None:
         if (name, group) not in self.triggers:
             self.triggers[name, group] = record
@@ -298,7 +305,7 @@ class Board(Definitions):
             self.lost,
             self.archived,
             self.triggers_new and not self.coming,  # those that wait for an edit have to
-            self.kills_new,
+            self.kills_new and not self.coming,
             self.debts,
             self.cleared,
             self.purged,
@@ -308,6 +315,8 @@ class Board(Definitions):
         if self.waiting.by_job and self.waiting.changed and not self.paused:
             return now
         times = [edits[0].since for edits in self.coming.values()]
+        if self.planned:
+            times.append(self.planned[0][0])
         if self.started:
             times.append(min(report.at for report in self.started.values()) + STARTED_DELAY)
         if self.retries:

@@ -20,7 +20,7 @@ MAX_ERROR = 500
 class Group:
     """The executions of one fire or request, by key."""
 
-    __slots__ = ("archived", "concurrency_group", "env", "executions", "group", "job")
+    __slots__ = ("archived", "concurrency_group", "env", "executions", "group", "job", "origin")
 
     def __init__(self, executions: Iterable[Execution]) -> None:
         self.executions: dict[Key, Execution] = {execution.key: execution for execution in executions}
@@ -28,6 +28,7 @@ class Group:
         self.job = first.job
         self.group = first.group
         self.env = first.env
+        self.origin = first.origin
         self.concurrency_group = first.concurrency_group
         self.archived: set[Key] = set()
         """Executions whose final record is in the history."""
@@ -35,9 +36,10 @@ class Group:
     @property
     def record(self) -> GroupRecord:
         """The group as the store keeps it."""
-        if not self.env:
+        if not self.env and self.origin is None:
             return GroupRecord(tuple(self.executions.values()))
-        return GroupRecord(tuple(msgspec.structs.replace(e, env={}) for e in self.executions.values()), self.env)
+        bare = tuple(msgspec.structs.replace(e, env={}, origin=None) for e in self.executions.values())
+        return GroupRecord(bare, self.env, self.origin)
 
     @property
     def placeholder(self) -> Execution | None:
@@ -159,6 +161,7 @@ def retry(
         not_before=now + int(delay),
         epoch=epoch,
         env=failed.env,
+        origin=failed.origin,
         concurrency_group=failed.concurrency_group,
         retry_of="" if node == failed.node else failed.node,
     )

@@ -9,7 +9,6 @@ nor a backlog starves them.
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from itertools import islice
 
 import msgspec
@@ -19,11 +18,13 @@ from dkronpy.model.execution import Execution, Reason, State, Trigger
 from dkronpy.model.job import Adoption, Job, JobState, JobStatus
 from dkronpy.model.lane import Kill
 from dkronpy.model.records import TriggerRecord
+from dkronpy.model.run import Key
 from dkronpy.schedule import env_at
 from dkronpy.scheduling.board import STARTED_DELAY, Board
 from dkronpy.scheduling.debt import Due, decide
 from dkronpy.scheduling.definitions import Debt
 from dkronpy.scheduling.groups import Group, counted, finished, lost, retry, uncounted
+from dkronpy.scheduling.requests import cancel_request, take_requests
 from dkronpy.scheduling.starting import order, start
 from dkronpy.scheduling.step import MAX_CHANGES, Step
 from dkronpy.scheduling.turns import end_waiting, take_turns
@@ -222,32 +223,14 @@ def _settle(board: Board, step: Step, name: str, state: JobState) -> None:
 
 
 def _requests(board: Board, step: Step, now: int, limit: int) -> None:
-    waiting: deque[tuple[str, int]] = deque()
-    while board.triggers_new and step.room(2, limit):
-        name, number = board.triggers_new.popleft()
-        if board.awaits(name, board.triggers[name, number].at):
-            waiting.append((name, number))
-            continue
-        record = board.triggers.pop((name, number))
-        step.triggers[name, number] = None
-        job = board.jobs.get(name)
-        if job is not None:
-            start(
-                board,
-                step,
-                job,
-                record.at,
-                now,
-                trigger=record.kind,
-                number=number,
-                env=record.env,
-                reason=_refusal(board, job, record),
-            )
-    board.triggers_new.extendleft(reversed(waiting))
+    take_requests(board, step, now, limit)
+    unknown: list[Key] = []
     while board.kills_new and step.room(4, limit):
         key = board.kills_new.popleft()
         execution = board.execution(key)
-        if execution is None or execution.state.final:
+        if execution is None and not cancel_request(board, step, key, now):
+            unknown.append(key)
+        elif execution is None or execution.state.final:
             board.kills.discard(key)
             step.kills_done.add(key)
         elif execution.waits:
@@ -262,25 +245,12 @@ def _requests(board: Board, step: Step, now: int, limit: int) -> None:
             _finish(board, step, result, now)
         else:
             step.kills.append(Kill(key, key in board.forced))
+    board.kills_new.extend(unknown)
     while board.cleared and step.room(2, limit):
         name = board.cleared.popleft()
         step.clears_done.add(name)
         if name in board.states:
             _set_state(board, step, name, uncounted(board.states[name]))
-
-
-def _refusal(board: Board, job: Job, record: TriggerRecord) -> Reason | None:
-    """Why a request is not carried out. A person may run any job at any time; what a parent starts obeys as a
-    schedule does."""
-    if record.kind is not Trigger.PARENT:
-        return None
-    if board.pause is not None and board.pause.covers(record.at):
-        return Reason.PAUSED
-    if board.exclusions.at(job, record.at) is not None:
-        return Reason.EXCLUDED
-    begun = job.starts_at is None or record.at >= job.starts_at
-    over = job.expires_at is not None and record.at > job.expires_at
-    return None if begun and not over and not job.disabled else Reason.DISABLED
 
 
 def _retries(board: Board, step: Step, now: int, limit: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dkronpy.model.execution import Execution, Reason, State, Trigger, execution_id
+from dkronpy.model.execution import Execution, Origin, Reason, State, Trigger, execution_id
 from dkronpy.model.job import Concurrency, Job
 from dkronpy.model.run import RunSpec
 from dkronpy.model.times import rfc3339
@@ -39,6 +39,7 @@ def start(
     trigger: Trigger = Trigger.SCHEDULE,
     number: int | None = None,
     env: dict[str, str] | None = None,
+    origin: Origin | None = None,
     reason: Reason | None = None,
     detail: str = "",
     last: int = 0,
@@ -56,6 +57,7 @@ def start(
         decided=now,
         epoch=board.epoch,
         env=env or {},
+        origin=origin,
         last=last,
         count=count,
     )

@@ -78,6 +78,8 @@ class Step:
         key = (group.job, group.group)
         if key not in self.groups:
             self.size += RECORD_SIZE * len(group.executions) + sum(len(k) + len(v) for k, v in group.env.items())
+            if group.origin is not None:
+                self.size += len(group.origin.description) + len(group.origin.data)
         self.groups[key] = group.record
 
     def put_state(self, name: str, state: JobState) -> None:

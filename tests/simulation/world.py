@@ -8,8 +8,9 @@ its commit or before it acts on it, reports come late or twice, nodes lose their
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -69,8 +70,8 @@ class World:
         self.faults = faults
         self.drained: set[str] = set()
         self.board: Board | None = None
-        self.unseen: list[tuple[int, str, Edit]] = []
-        """Edits in the store that the leader's watch has not delivered, with when it may."""
+        self.unseen: list[tuple[int, Callable[[Board], None]]] = []
+        """Edits and requests in the store that the leader's watch has not delivered, with when it may."""
         self.lag = 0
         """How long (ns) the watch is held back, at most."""
         self.clock_off = 0
@@ -104,19 +105,28 @@ class World:
 
     def _edit(self, name: str, edit: Edit) -> None:
         self.store.edits.setdefault(name, []).append(edit)
-        seen = self.now + (self.rng.randrange(self.lag) if self.lag else 0)
-        # A watch delivers in order.
-        self.unseen.append((max(seen, self.unseen[-1][0] if self.unseen else 0), name, edit))
+        self._watched(lambda board: board.edited(name, edit))
 
-    def trigger(self, name: str) -> int:
-        group = self.now
+    def _watched(self, tell: Callable[[Board], None]) -> None:
+        """Something was written: the leader's watch will tell the board of it, in order."""
+        seen = self.now + (self.rng.randrange(self.lag) if self.lag else 0)
+        self.unseen.append((max(seen, self.unseen[-1][0] if self.unseen else 0), tell))
+
+    def trigger(self, name: str, at: int | None = None, **fields: Any) -> int:
+        """Ask for a run now, or at a time to come; returns its group."""
+        group = self.now if at is None else at + self.rng.randrange(1, 1_000_000)
         while (name, group) in self.store.triggers or (name, group) in self.store.groups:
             group += 1
-        record = TriggerRecord(self.now)
+        record = TriggerRecord(self.now if at is None else at, asked=self.now, **fields)
         self.store.triggers[name, group] = record
-        if self.board is not None:
-            self.board.triggered(name, group, record)
+        self._watched(lambda board: board.triggered(name, group, record))
         return group
+
+    def cancel(self, name: str, group: int) -> None:
+        """Ask for the end of a request that is not carried out yet."""
+        key = (name, group, 0, "")
+        self.store.kills.add(key)
+        self._watched(lambda board: board.kill(key))
 
     def limit(self, group: str, places: int) -> None:
         """Define a concurrency group."""
@@ -218,7 +228,7 @@ class World:
             return False
         board = self.board
         while self.unseen and self.unseen[0][0] <= self.now and self.rng.random() < (0.7 if self.faults else 1.0):
-            board.edited(*self.unseen.pop(0)[1:])
+            self.unseen.pop(0)[1](board)
         step = plan(board, self.leader_now)
         if step is None:
             return False

@@ -27,6 +27,7 @@ from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys, encode
 from dkronpy.catalog.mirror import Mirror
+from dkronpy.catalog.requests import Requests
 from dkronpy.config import Settings
 from dkronpy.gossip.gossip import KeyReport
 from dkronpy.history.contract import History
@@ -166,6 +167,7 @@ async def api_node(
         settings=lambda: node.settings,
         mirror=mirror,
         jobs=jobs,
+        requests=Requests(kept, mirror, keys, now),
         history=ended,
         cluster=cluster,
         feed=feed,

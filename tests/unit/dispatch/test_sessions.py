@@ -13,6 +13,7 @@ from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys
 from dkronpy.catalog.mirror import Mirror
+from dkronpy.catalog.requests import Requests
 from dkronpy.dispatch.leader import Leader, Parts
 from dkronpy.leadership.claim import claim
 from dkronpy.metrics import Metrics
@@ -20,6 +21,7 @@ from dkronpy.model.execution import State
 from dkronpy.model.job import Job
 from dkronpy.model.lane import Ask, Attach, Inventory, Orders, Recorded, Refused, Renew, ToNode
 from dkronpy.model.member import Member
+from dkronpy.model.records import TriggerRecord
 from dkronpy.model.run import Ended, RunSpec
 from dkronpy.store.contract import Guard, Operation
 from tests.support.memory_history import MemoryHistory
@@ -84,7 +86,11 @@ class Bench:
 
     async def ask_for_a_run(self) -> None:
         await self.jobs.put(Job("job", 0, schedule="@manually", executor="shell"), by="test")
-        await self.jobs.trigger("job", by="test", env={})
+        await self.ask()
+
+    async def ask(self) -> None:
+        requests = Requests(self.store, self.leader._parts.mirror, self.leader._parts.keys, time.time_ns)
+        await requests.ask("job", lambda _, now: TriggerRecord(now, asked=now))
 
 
 @asynccontextmanager
@@ -130,7 +136,7 @@ async def test_an_order_made_for_one_session_is_not_sent_in_the_next() -> None:
         first = bench.attach()
         await bench.jobs.put(Job("job", 0, schedule="@manually", executor="shell"), by="test")
         bench.store.held.clear()
-        await bench.jobs.trigger("job", by="test", env={})
+        await bench.ask()
         await asyncio.sleep(0.3)  # the commit that decides the run is on its way
         bench.leader.detach(first)
         second = bench.attach()
@@ -203,7 +209,7 @@ async def test_how_long_a_node_was_away_is_forgotten_when_it_is_back() -> None:
         await bench.eventually(lambda: [m for m in lane.sent if isinstance(m, Recorded)])
         await asyncio.sleep(1)
         bench.leader.receive(lane, Inventory("spool", ()))
-        await bench.jobs.trigger("job", by="test", env={})
+        await bench.ask()
         (again,) = await bench.eventually(lane.orders)
         bench.leader.detach(lane)
         await asyncio.sleep(1.2)

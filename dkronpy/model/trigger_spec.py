@@ -1,0 +1,47 @@
+"""What users may write when they ask for a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from dkronpy.model.execution import Trigger
+from dkronpy.model.fields import EnvName, Spec, SpecError, Text, Time, check_env_value, validated
+from dkronpy.model.records import TriggerRecord
+
+MAX_ENV: Final = 64_000
+"""Bytes of the environment given with a run."""
+PAST: Final = 60_000_000_000
+"""ns that a requested time may be past and still mean now: clocks differ."""
+
+Type = Annotated[str, Field(max_length=100), AfterValidator(check_env_value)]
+
+
+class TriggerSpec(Spec):
+    """What comes with a request to run a job; `at` in ns, None for now."""
+
+    at: Time = None
+    type: Type = ""
+    description: Text = ""
+    env: dict[EnvName, Annotated[str, AfterValidator(check_env_value)]] = Field(default_factory=dict)
+
+
+def parse_trigger(data: object) -> TriggerSpec:
+    """Check a decoded JSON object. Raises SpecError."""
+    spec = validated(TriggerSpec, data)
+    if sum(len(name) + len(value.encode()) for name, value in spec.env.items()) > MAX_ENV:
+        raise SpecError([("env", f"is too large: at most {MAX_ENV} bytes")])
+    return spec
+
+
+def to_trigger(
+    spec: TriggerSpec, *, now: int, by: str, kind: Trigger = Trigger.MANUAL, data: str = "", past: bool = False
+) -> TriggerRecord:
+    """The record of a request made at `now` (ns). Raises SpecError for a time that is long past, unless with `past`,
+    which keeps it as the time that the run was due."""
+    at = now if spec.at is None else spec.at
+    if at < now - PAST and not past:
+        raise SpecError([("at", "is past: leave it out to run now")])
+    at = at if past else max(at, now)
+    return TriggerRecord(at, kind, by, spec.env, now, spec.type, spec.description, data)
