@@ -174,6 +174,7 @@ class ExecutionShape(msgspec.Struct, frozen=True, gc=False):
     epoch: int
     output_size: int
     output_sha256: str
+    return_data: msgspec.Raw | None
     last_fire_time: str | None
     count: int
     replaced: tuple[str, ...]
@@ -211,6 +212,7 @@ def execution_shape(execution: Execution, output: Output | None, *, with_output:
         epoch=execution.epoch,
         output_size=execution.output_size,
         output_sha256=execution.output_sha256,
+        return_data=msgspec.Raw(execution.return_data.encode()) if execution.return_data else None,
         last_fire_time=time_or_null(execution.last),
         count=execution.count,
         replaced=execution.replaced,

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Final
 
 from dkronpy.cli.exits import Exit
-from dkronpy.cli.output import Column, Field, Listing, pairs, state_style
+from dkronpy.cli.output import Column, Field, Listing, cell, pairs, state_style
 from dkronpy.cli.parser import add_command, add_group, count, when
 from dkronpy.cli.tail import follow, follow_all, newest, note_gap
 from dkronpy.cli.times import show_elapsed, show_time
@@ -160,6 +160,7 @@ def show_execution(context: Context, arguments: Namespace) -> Exit:
             Field("Attempt", str(execution["attempt"] or "")),
             Field("Exit code", _exit_code(execution)),
             Field("Environment", pairs(execution["env"])),
+            Field("Returned", cell(execution.get("return_data"))),
             Field("Replaced", "\n".join(execution["replaced"])),
             Field(
                 "Output",

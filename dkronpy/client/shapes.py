@@ -102,6 +102,7 @@ class Execution(TypedDict):
     epoch: int
     output_size: int
     output_sha256: str
+    return_data: Any
     last_fire_time: str | None
     count: int
     replaced: list[str]

@@ -144,6 +144,8 @@ class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Bytes the run wrote in all."""
     output_sha256: str = ""
     """Of all bytes the run wrote, hex; empty while it runs."""
+    return_data: str = ""
+    """What the run returned beside its output, as JSON; empty: nothing."""
     last: int = 0
     count: int = 1
     concurrency_group: str = ""

@@ -62,6 +62,14 @@ class ShellConfig(msgspec.Struct, frozen=True, gc=False):
     memory: int
     grace: int
     """From TERM to KILL."""
+    clean_env: bool
+    """Whether nothing is inherited from the node's environment."""
+    run_dir: bool
+    """Whether the run has a directory of its own, where it begins unless `cwd` or a PWD says otherwise."""
+    append_run: bool
+    """Whether the job's name and the run's id are appended to `argv`."""
+    jenkins_env: bool
+    """Whether the run finds the variables of a Jenkins build."""
 
 
 class HttpConfig(msgspec.Struct, frozen=True, gc=False):
@@ -146,7 +154,13 @@ def _parse_shell(config: Mapping[str, str]) -> ShellConfig:
         timeout=reader.read("timeout", parse_duration, 0),
         memory=reader.read("mem_limit", _memory, 0),
         grace=reader.read("kill_grace", parse_duration, 10 * SECOND),
+        clean_env=reader.read("clean_env", _boolean, False),
+        run_dir=reader.read("run_dir", _boolean, False),
+        append_run=reader.read("append_run", _boolean, False),
+        jenkins_env=reader.read("jenkins_env", _boolean, False),
     )
+    if parsed.jenkins_env and not parsed.run_dir:
+        reader.complain("jenkins_env", "needs run_dir, which is its WORKSPACE: set run_dir to true")
     if reader.problems:
         raise ConfigError(reader.problems)
     return parsed
@@ -209,12 +223,25 @@ def _command(text: str) -> tuple[str, ...]:
 
 
 def _environment(text: str) -> dict[str, str]:
+    if text.lstrip().startswith("{"):
+        return _environment_object(text)
     env: dict[str, str] = {}
     for part in _NEXT_ASSIGNMENT.split(_text(text)):
         match = _ASSIGNMENT.fullmatch(part)
         if match is None:
             raise ValueError(f"{part[:80]!r} is not NAME=VALUE: write NAME=VALUE,NAME2=VALUE2")
         env[match[1]] = match[2]
+    return env
+
+
+def _environment_object(text: str) -> dict[str, str]:
+    try:
+        env = msgspec.json.decode(text, type=dict[str, str])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"{error}: write a JSON object of names and texts, or NAME=VALUE,NAME2=VALUE2") from None
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            raise ValueError(f"{name[:80]!r} can't be set in an environment: names have no '=', and nothing has NUL")
     return env
 
 

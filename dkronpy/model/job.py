@@ -159,6 +159,16 @@ class Adoption(msgspec.Struct, frozen=True, gc=False):
     decided: int
 
 
+class RunMark(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What later runs of a job are told of one that has ended: its execution's id and times (ns)."""
+
+    id: str
+    fire: int
+    started: int | None
+    finished: int
+    exit_code: int | None
+
+
 class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What runs have made of a job. Written only by the leader, but for counters given with a restore.
 
@@ -177,6 +187,10 @@ class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     error_count: int = 0
     last_success: int | None = None
     last_error: int | None = None
+    last_good: RunMark | None = None
+    """The execution that succeeded last."""
+    last_bad: RunMark | None = None
+    """The one that ended last without success."""
     status: JobStatus = JobStatus.UNTRIGGERED
     status_group: int = 0
     """The group that `status` tells of, so that an older group that ends later does not replace it."""

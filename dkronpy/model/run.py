@@ -60,6 +60,8 @@ class Ended(msgspec.Struct, frozen=True, gc=False, tag="ended", array_like=True)
     sha256: str = ""
     tail_start: int = 0
     tail: bytes = b""
+    data: str = ""
+    """What the run returned beside its output, as JSON; empty: nothing."""
 
 
 class RunStatus(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -29,6 +29,11 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
+def epoch_text(ns: int) -> str:
+    """Seconds since the epoch as dsari gives them to runs: `1795000000.25`."""
+    return str(ns / SECOND)
+
+
 def parse_rfc3339(text: str) -> int:
     """Read a time of up to nanoseconds; its seconds may be left out, and a missing offset means UTC.
 

@@ -55,6 +55,8 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted", array_like=True):
     timeout: int
     grace: int
     memory: int
+    directory: bool = False
+    """Whether it has one of its own."""
 
 
 class Spawned(msgspec.Struct, frozen=True, tag="spawned", array_like=True):
@@ -78,7 +80,7 @@ class Stopping(msgspec.Struct, frozen=True, tag="stopping", array_like=True):
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished", array_like=True):
-    """It ended. The tail is left out; the spool has it."""
+    """It ended. The tail and the data it returns are left out; the spool and the run's directory have them."""
 
     id: str
     ended: Ended

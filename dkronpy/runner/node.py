@@ -288,7 +288,7 @@ class Node:
             return ended
         return Ended(
             ended.key, ended.state, ended.started, ended.finished, ended.exit_code, ended.error, ended.size,
-            ended.sha256, ended.size )  # fmt: skip
+            ended.sha256, ended.size, data=ended.data )  # fmt: skip
 
     def _stream(self, key: Key, run: _Run) -> None:
         """Send the next part of the output, if the one before is stored."""

@@ -14,6 +14,7 @@ import msgspec
 from dkronpy.model.execution import State
 from dkronpy.model.executors import ConfigError, HttpConfig, ShellConfig, parse
 from dkronpy.model.run import Ended, Grown, Key, RunSpec, RunStatus, Started
+from dkronpy.runner.directories import Directories, read_return_data
 from dkronpy.runner.http import HttpClient
 from dkronpy.runner.journal import (
     LONGEST_ERROR,
@@ -65,7 +66,8 @@ class Runs:
         self._queue: deque[Run] = deque()
         self._grown: set[Run] = set()
         self._boot = boot_id()
-        self._supervisor = Supervisor(self, environment, spool.id)
+        self._directories = Directories(spool.path.parent)
+        self._supervisor = Supervisor(self, environment, spool.id, self._directories)
         self._http = HttpClient()
         self._recover()
 
@@ -164,21 +166,32 @@ class Runs:
         output.close()
         self._grown.discard(run)
         inline = len(output.head) == output.size
+        data, problem = self._leave_directory(run) if run.accepted.directory else ("", "")
         run.ended = Ended(
             key=run.key,
             state=state,
             started=run.spawned and run.spawned.at,
             finished=time.time_ns(),
             exit_code=exit_code,
-            error="; ".join(filter(None, (error, output.cut)))[:LONGEST_ERROR],
+            error="; ".join(filter(None, (error, output.cut, problem)))[:LONGEST_ERROR],
             size=output.size,
             sha256=output.sha256(),
             tail_start=0 if inline else output.size,
             tail=output.head,
+            data=data,
         )
-        run.finished = Finished(run.id, msgspec.structs.replace(run.ended, tail=b""))
+        run.finished = Finished(run.id, msgspec.structs.replace(run.ended, tail=b"", data=""))
         self._record(run.finished)
         self._emit(run.ended)
+
+    def _leave_directory(self, run: Run) -> tuple[str, str]:
+        """The data that a run returns, and what is wrong with it."""
+        found = read_return_data(self._directories.of_run(run.key))
+        if self._directories.leave(run.key):
+            job = run.key[0]
+            needed = {self._directories.of_run(other.key).name for other in self._runs.values() if other.key[0] == job}
+            self._loop.run_in_executor(None, self._directories.prune, job, needed)
+        return found
 
     def _accept(self, run: str, spec: RunSpec) -> Run:
         try:
@@ -194,6 +207,7 @@ class Runs:
             timeout=config.timeout if shell else 0,
             grace=config.grace if shell else 0,
             memory=config.memory if shell else 0,
+            directory=shell and config.run_dir,
         )
         accepted_run = Run(accepted, self._spool.output(run))
         accepted_run.order = (spec, config)
@@ -266,6 +280,9 @@ class Runs:
                 ended = run.finished.ended
                 whole = len(run.output.head) == ended.size <= INLINE
                 run.ended = msgspec.structs.replace(ended, tail=run.output.head) if whole else ended
+                if run.accepted.directory:
+                    data, _ = read_return_data(self._directories.of_run(run.key))
+                    run.ended = msgspec.structs.replace(run.ended, data=data)
                 run.output.close()
             elif run.accepted.process:
                 self._supervisor.adopt(run, same_boot=boots[run.id] == self._boot)

@@ -7,13 +7,17 @@ import grp
 import os
 import pwd
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from dkronpy.model.execution import execution_id
 from dkronpy.model.executors import ShellConfig
 from dkronpy.model.run import RunSpec
 from dkronpy.runner import process
+from dkronpy.runner.directories import Directories
+from dkronpy.runner.environment import environment, of_directory
 
 _OURS: Final = ("DKRON_", "DKRONPY_")
 
@@ -32,24 +36,42 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(_OURS)}
 
 
-def launch(config: ShellConfig, spec: RunSpec, base: Mapping[str, str], mark: str) -> process.Child:
-    """Start the command. Its environment is `base`, then the user's HOME, USER and LOGNAME if it runs as another one,
-    then what `RunSpec` says of it.
+def launch(
+    config: ShellConfig, spec: RunSpec, base: Mapping[str, str], mark: str, directories: Directories
+) -> process.Child:
+    """Start the command. `base` is what the node's runs inherit.
 
     Raises: NotStartedError.
     """
     account, identity = _account(config.user, config.group) if config.user else (None, {})
-    environment = {**base, **identity, **spec.env, **config.env, **spec.overrides, process.MARK: mark}
+    env, cwd = environment(config, spec, base, identity, time.time_ns()), config.cwd
+    if config.run_dir:
+        directory = _make_directory(directories, spec, account)
+        given = {**spec.env, **config.env, **spec.overrides}
+        env |= of_directory(config, spec, directory, directories.data_dir) | given
+        cwd = config.cwd or (given["PWD"] if os.path.isdir(given.get("PWD", "")) else str(directory))
+        env["PWD"] = cwd
+    env[process.MARK] = mark
+    argv = config.argv
+    if config.append_run:
+        argv += (env.get("JOB_NAME", spec.job), execution_id(spec.group, spec.attempt, spec.node))
     stdin = _stdin(config.payload)
     try:
-        if config.cwd:
-            _change_directory(config.cwd)
-        return process.spawn(_locate(config.argv[0], environment), config.argv, environment, stdin, account)
+        if cwd:
+            _change_directory(cwd)
+        return process.spawn(_locate(argv[0], env), argv, env, stdin, account)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise _explain(error, config.argv[0]) from error
     finally:
         os.close(stdin)
         os.chdir("/")
+
+
+def _make_directory(directories: Directories, spec: RunSpec, account: process.Account | None) -> Path:
+    try:
+        return directories.make(spec.key, account and (account.uid, account.gid))
+    except OSError as error:
+        raise NotStartedError(f"run_dir: cannot be made: {error.strerror}: {error.filename}") from error
 
 
 def _change_directory(path: str) -> None:

@@ -18,6 +18,7 @@ from dkronpy.model.execution import State
 from dkronpy.model.executors import ShellConfig
 from dkronpy.model.run import RunSpec
 from dkronpy.runner import process, shell
+from dkronpy.runner.directories import Directories
 from dkronpy.runner.journal import Spawned, Stopping
 from dkronpy.runner.run import Ledger, Run
 
@@ -38,11 +39,12 @@ class Supervisor:
     unless the run was told to end: then all its processes get TERM, and KILL after the grace.
     """
 
-    def __init__(self, ledger: Ledger, environment: Mapping[str, str], spool: str) -> None:
+    def __init__(self, ledger: Ledger, environment: Mapping[str, str], spool: str, directories: Directories) -> None:
         """`environment`: what every process inherits. `spool`: the spool's id."""
         self._ledger = ledger
         self._environment = environment
         self._spool = spool
+        self._directories = directories
         self._loop = asyncio.get_running_loop()
         self._children: dict[int, Run] = {}
         self._limited: set[Run] = set()
@@ -55,7 +57,7 @@ class Supervisor:
     def start(self, run: Run, config: ShellConfig, spec: RunSpec) -> None:
         """Start the process of a run; where that fails the run is over."""
         try:
-            child = shell.launch(config, spec, self._environment, self._mark(run))
+            child = shell.launch(config, spec, self._environment, self._mark(run), self._directories)
         except shell.NotStartedError as error:
             self._ledger.finish(run, State.FAILED, error.exit_code, str(error))
             return

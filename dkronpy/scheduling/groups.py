@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from dkronpy.model.execution import Execution, State
-from dkronpy.model.job import Job, JobState, JobStatus, RetryTarget
+from dkronpy.model.job import Job, JobState, JobStatus, RetryTarget, RunMark
 from dkronpy.model.member import Member
 from dkronpy.model.records import GroupRecord
 from dkronpy.model.run import Ended, Key
@@ -15,6 +15,8 @@ from dkronpy.scheduling.targeting import matching
 
 MAX_ERROR = 500
 """Characters kept of an error text."""
+MAX_GROUP_DATA = 32_000
+"""Characters of the data that the runs of a group return."""
 
 
 class Group:
@@ -62,6 +64,11 @@ class Group:
         """Whether the group is complete and all of it in the history, so that it may leave the store."""
         return len(self.archived) == len(self.executions) and self.complete
 
+    @property
+    def returned(self) -> int:
+        """Characters of the data that its runs have returned."""
+        return sum(len(execution.return_data) for execution in self.executions.values())
+
     def put(self, execution: Execution) -> None:
         """Add or replace an execution."""
         self.executions[execution.key] = execution
@@ -82,8 +89,12 @@ class Group:
         return JobStatus.PARTIALLY_FAILED if any(succeeded) else JobStatus.FAILED
 
 
-def finished(execution: Execution, report: Ended) -> Execution:
-    """The execution with its result. A true report that replaces `lost` keeps that it was lost."""
+def finished(execution: Execution, report: Ended, group: Group) -> Execution:
+    """The execution of this group with its result. A true report that replaces `lost` keeps that it was lost."""
+    error, data = report.error, report.data
+    if len(data) > MAX_GROUP_DATA - group.returned:
+        data = ""
+        error = "; ".join(filter(None, (error, "the data that it returned is not kept: its group has too much")))
     replaced = execution.replaced
     if execution.state is State.LOST:
         replaced = (*replaced, f"lost at {execution.finished}: {execution.error}")
@@ -93,7 +104,8 @@ def finished(execution: Execution, report: Ended) -> Execution:
         started=report.started,
         finished=report.finished,
         exit_code=report.exit_code,
-        error=report.error[:MAX_ERROR],
+        error=error[:MAX_ERROR],
+        return_data=data,
         output_size=report.size,
         output_sha256=report.sha256,
         replaced=replaced,
@@ -107,15 +119,25 @@ def lost(execution: Execution, now: int, error: str) -> Execution:
 
 def counted(state: JobState, execution: Execution) -> JobState:
     """The job's counters after an execution that ran has ended."""
+    finished = execution.finished or 0
+    mark = RunMark(execution.id, execution.fire, execution.started, finished, execution.exit_code)
     if execution.success:
         return msgspec.structs.replace(
             state,
             success_count=state.success_count + 1,
-            last_success=max(state.last_success or 0, execution.finished or 0),
+            last_success=max(state.last_success or 0, finished),
+            last_good=_later(state.last_good, mark),
         )
     return msgspec.structs.replace(
-        state, error_count=state.error_count + 1, last_error=max(state.last_error or 0, execution.finished or 0)
+        state,
+        error_count=state.error_count + 1,
+        last_error=max(state.last_error or 0, finished),
+        last_bad=_later(state.last_bad, mark),
     )
+
+
+def _later(old: RunMark | None, new: RunMark) -> RunMark:
+    return new if old is None or new.finished >= old.finished else old
 
 
 def uncounted(state: JobState) -> JobState:
@@ -126,6 +148,8 @@ def uncounted(state: JobState) -> JobState:
         error_count=0,
         last_success=None,
         last_error=None,
+        last_good=None,
+        last_bad=None,
         status=JobStatus.UNTRIGGERED,
         status_group=0,
     )

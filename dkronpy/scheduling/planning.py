@@ -67,11 +67,11 @@ def _reports(board: Board, step: Step, now: int, limit: int) -> None:
         elif execution.state.final and execution.state is not State.LOST:
             step.archive.append((execution, report))
         elif execution.state is State.LOST:
-            result = finished(execution, report)
+            result = finished(execution, report, board.groups[execution.job, execution.group])
             _replace(board, step, result)
             step.archive.append((result, report))
         else:
-            result = finished(execution, report)
+            result = finished(execution, report, board.groups[execution.job, execution.group])
             step.archive.append((result, report))
             _finish(board, step, result, now)
     while board.lost and step.room(4, limit):

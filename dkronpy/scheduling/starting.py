@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dkronpy.model.execution import Execution, Origin, Reason, State, Trigger, execution_id
+from dkronpy.model.execution import Execution, Origin, Reason, State, Trigger
 from dkronpy.model.job import Concurrency, Job
 from dkronpy.model.run import RunSpec
-from dkronpy.model.times import rfc3339
 from dkronpy.scheduling.board import Board
+from dkronpy.scheduling.environment import automatic
 from dkronpy.scheduling.groups import Group
 from dkronpy.scheduling.step import Order, Step
 from dkronpy.scheduling.targeting import select
@@ -183,17 +183,7 @@ def _add(board: Board, step: Step, executions: list[Execution]) -> None:
 
 def order(board: Board, step: Step, job: Job, execution: Execution) -> None:
     """Add the order of a recorded execution to the step."""
-    env = {
-        "DKRON_JOB_NAME": job.name,
-        "DKRON_EXECUTION_ID": execution_id(execution.group, execution.attempt, execution.node),
-        "DKRON_FIRE_TIME": rfc3339(execution.fire),
-        "DKRON_ATTEMPT": str(execution.attempt),
-        "DKRON_EPOCH": str(board.epoch),
-        "ENV_JOB_NAME": job.name,
-    }
-    if execution.concurrency_group:
-        env["CONCURRENCY_GROUP"] = execution.concurrency_group
-    env |= board.env
+    env = {**automatic(job, execution, board.states.get(job.name), board.epoch), **board.env}
     run = RunSpec(
         execution.job,
         execution.group,

@@ -77,7 +77,11 @@ class Step:
         """The group's record as it is now."""
         key = (group.job, group.group)
         if key not in self.groups:
-            self.size += RECORD_SIZE * len(group.executions) + sum(len(k) + len(v) for k, v in group.env.items())
+            self.size += (
+                RECORD_SIZE * len(group.executions)
+                + group.returned
+                + sum(len(k) + len(v) for k, v in group.env.items())
+            )
             if group.origin is not None:
                 self.size += len(group.origin.description) + len(group.origin.data)
         self.groups[key] = group.record

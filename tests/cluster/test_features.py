@@ -32,13 +32,27 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Generator[Agent]:
 
 
 def test_a_run_sees_what_it_should_and_no_secrets(node: Agent) -> None:
-    node.job("env", "env -0", config={"env": "FROM_JOB=job,BOTH=job"})
+    cluster = {"FROM_CLUSTER": "cluster", "FROM_JOB": "cluster", "FROM_RUN": "cluster", "RUN_ID": "cluster"}
+    assert node.call("PUT", "/v1/settings", {"env": cluster}).status == 200
+    script = "env -0; echo '{\"rows\": 5}' > return_data.json"
+    config = {"env": "FROM_JOB=job,BOTH=job", "run_dir": "true"}
+    node.job("env", script, config=config, metadata={"job_group": "reports"})
+    first = node.ended("env", node.run("env"))
+    assert first["return_data"] == {"rows": 5}
     group = node.run("env", env={"BOTH": "run", "FROM_RUN": "run"})
     execution = node.ended("env", group)
+    assert node.call("PUT", "/v1/settings", {}).status == 200
     pairs = (pair.partition(b"=") for pair in node.output(execution).split(b"\0") if pair)
     seen = {name.decode(): value.decode() for name, _, value in pairs}
     assert execution["env"] == {"BOTH": "run", "FROM_RUN": "run"}
     assert seen.items() >= {"FROM_JOB": "job", "FROM_RUN": "run", "BOTH": "run", "OURS": "seen"}.items()
+    assert (seen["FROM_CLUSTER"], seen["RUN_ID"]) == ("cluster", "cluster")
+    assert seen.items() >= {"JOB_NAME": "env", "TRIGGER_TYPE": "manual", "JOB_GROUP": "reports"}.items()
+    assert float(seen["SCHEDULE_TIME"]) <= float(seen["START_TIME"])
+    assert (seen["PREVIOUS_RUN_ID"], seen["PREVIOUS_GOOD_EXIT_CODE"]) == (first["id"], "0")
+    assert not [name for name in seen if name.startswith("PREVIOUS_BAD")]
+    assert (Path(seen["RUN_DIR"]) / "return_data.json").exists()
+    assert (seen["PWD"], seen["JOB_DIR"]) == (seen["RUN_DIR"], f"{seen['DATA_DIR']}/runs/env")
     assert seen.pop("DKRON_RUN", "")  # marks the processes of a run
     assert {name: value for name, value in seen.items() if name.startswith(("DKRON", "ENV_"))} == {
         "DKRON_JOB_NAME": "env",

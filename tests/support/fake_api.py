@@ -170,6 +170,7 @@ def make_execution(job: str, group: int, **fields: Any) -> dict[str, Any]:
         "epoch": 1,
         "output_size": 5,
         "output_sha256": "ab" * 32,
+        "return_data": {"rows": [5]},
         "last_fire_time": None,
         "count": 1,
         "replaced": [],

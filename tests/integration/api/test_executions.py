@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp.test_utils import TestClient
 
@@ -42,7 +43,7 @@ async def listed(api: TestClient, path: str) -> list[dict[str, Any]]:
 
 async def test_shape(node: ApiNode, api: TestClient) -> None:
     await create(api)
-    await node.finish(ran(NOW), b"fine\n")
+    await node.finish(msgspec.structs.replace(ran(NOW), return_data='{"rows":5}'), b"fine\n")
     expected = {
         "id": f"{NOW}-1-{NODE}",
         "job_name": "job1",
@@ -70,6 +71,7 @@ async def test_shape(node: ApiNode, api: TestClient) -> None:
         "epoch": 4,
         "output_size": 5,
         "output_sha256": "",
+        "return_data": {"rows": 5},
         "last_fire_time": None,
         "count": 1,
         "replaced": [],

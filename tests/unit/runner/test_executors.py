@@ -25,7 +25,19 @@ def http(**config: str) -> HttpConfig:
 
 def test_defaults_of_shell():
     assert shell() == ShellConfig(
-        argv=("true",), env={}, cwd="", user="", group="", payload=None, timeout=0, memory=0, grace=10 * 10**9
+        argv=("true",),
+        env={},
+        cwd="",
+        user="",
+        group="",
+        payload=None,
+        timeout=0,
+        memory=0,
+        grace=10 * 10**9,
+        clean_env=False,
+        run_dir=False,
+        append_run=False,
+        jenkins_env=False,
     )
 
 
@@ -65,6 +77,8 @@ def test_with_a_shell_a_command_is_one_word(text: str):
         ("A=x,y,z,B=", {"A": "x,y,z", "B": ""}),
         ("OPTS=-a=1,-b=2,_C=3", {"OPTS": "-a=1,-b=2", "_C": "3"}),
         ("A=1\n2", {"A": "1\n2"}),
+        ('{"A": "1,B=2", "my-name": ""}', {"A": "1,B=2", "my-name": ""}),
+        ("{}", {}),
     ],
 )
 def test_environment_is_split_before_names(text: str, env: dict[str, str]):
@@ -85,6 +99,9 @@ def test_other_keys_of_shell():
     )
     assert (parsed.user, parsed.group, parsed.payload) == ("www-data", "adm", b"a\0b")
     assert (parsed.timeout, parsed.grace, parsed.cwd) == (5400 * 10**9, 250 * 10**6, "/tmp")
+    switches = dict.fromkeys(("clean_env", "run_dir", "append_run", "jenkins_env"), "true")
+    parsed = shell(**switches)
+    assert (parsed.clean_env, parsed.run_dir, parsed.append_run, parsed.jenkins_env) == (True,) * 4
 
 
 def test_defaults_of_http():
@@ -134,6 +151,12 @@ def test_other_keys_of_http():
         ("shell", {"shell": "maybe"}, "executor_config.shell", "true nor false"),
         ("shell", {"env": "A"}, "executor_config.env", "write NAME=VALUE"),
         ("shell", {"env": "A=\0"}, "executor_config.env", "NUL"),
+        ("shell", {"env": '{"A": 1}'}, "executor_config.env", "write a JSON object"),
+        ("shell", {"env": '{"A"'}, "executor_config.env", "write a JSON object"),
+        ("shell", {"env": '{"A=B": "1"}'}, "executor_config.env", "names have no '='"),
+        ("shell", {"env": '{"": "1"}'}, "executor_config.env", "can't be set"),
+        ("shell", {"env": '{"A": "\\u0000"}'}, "executor_config.env", "nothing has NUL"),
+        ("shell", {"jenkins_env": "true"}, "executor_config.jenkins_env", "set run_dir to true"),
         ("shell", {"cwd": "/\0"}, "executor_config.cwd", "NUL"),
         ("shell", {"su": ":adm"}, "executor_config.su", "user:group"),
         ("shell", {"su": "a:"}, "executor_config.su", "user:group"),
