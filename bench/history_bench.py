@@ -117,11 +117,11 @@ async def recorded(folder: Path, seconds: float, at_once: int, chunks: bool) -> 
     return rate
 
 
-def rows(count: int) -> Iterator[tuple[str, int, int, str, str, int | None, bytes]]:
+def rows(count: int) -> Iterator[tuple[str, int, int, str, str, int | None, int, bytes]]:
     """`count` executions as the database has them: half of the job "busy", half of 1,000 others."""
     for number in range(count):
         record = execution("busy" if number % 2 else f"job{number % 2000}", number)
-        yield (*record.key, record.state, ended(record), msgspec.json.encode(record))
+        yield (*record.key, record.state, ended(record), record.output_size, msgspec.json.encode(record))
 
 
 def fill(path: Path, count: int) -> None:
@@ -132,10 +132,12 @@ def fill(path: Path, count: int) -> None:
     connection.execute("BEGIN")
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
-    connection.executemany("INSERT INTO execution VALUES (?, ?, ?, ?, ?, ?, ?)", rows(count))
+    connection.executemany(
+        "INSERT INTO execution (job, grp, attempt, node, state, ended, size, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        rows(count),
+    )
     for _, statement in indexes:
         connection.execute(statement)
-    connection.execute("INSERT INTO job SELECT job, count(*), 0, -1 FROM execution GROUP BY job")
     connection.execute("COMMIT")
     connection.close()
 

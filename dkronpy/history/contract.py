@@ -4,8 +4,10 @@ again."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
@@ -63,14 +65,25 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What is kept of each job: the newest `count` groups that ran and as many that did not, none finished before now
-    - `age` ns.
+    """What is kept of a job: the newest `count` groups that ran and as many that did not, none finished before now
+    - `age` ns, and of those that ran the newest whose output together has at most `size` bytes (of each execution as
+    much as the history keeps; the newest always).
+
+    Executions that failed are kept by `failed_count` (the newest groups in which one failed) in place of `count`, and
+    by `failed_age` in place of `age`, where these are given; `size` holds for all.
 
     Consecutive skipped or missed fires of the same reason that fall out become one record {group, last, count,
     reason}."""
 
     count: int = 1000
     age: int | None = None
+    size: int | None = None
+    failed_count: int | None = None
+    failed_age: int | None = None
+
+
+NONE_OWN: Final[Mapping[str, Retention]] = MappingProxyType({})
+"""No job has a retention of its own."""
 
 
 class History(ABC):
@@ -123,5 +136,8 @@ class History(ABC):
         """Delete every execution of exactly this job with group <= `until` (ns), with its output; return how many."""
 
     @abstractmethod
-    async def prune(self, retention: Retention, *, now: int, batch: int = 1000) -> bool:
-        """Delete one small batch of what the retention no longer keeps; True when more may remain."""
+    async def prune(
+        self, retention: Retention, *, own: Mapping[str, Retention] = NONE_OWN, now: int, batch: int = 1000
+    ) -> bool:
+        """Delete one small batch of what is no longer kept: of the jobs in `own` by theirs, of all others by
+        `retention`. True when more may remain."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dkronpy.model.execution import Execution, State
 
 if TYPE_CHECKING:
-    from dkronpy.history.contract import Query
+    from collections.abc import Sequence
+
+    from dkronpy.history.contract import Query, Retention
 
 IDLE = tuple(state for state in State if not state.ran)
 """The states of fires that did not run."""
 RAN = tuple(state for state in State if state.ran)
+FAILED = tuple(state for state in RAN if state.final and state is not State.SUCCESS)
+"""The states of runs that may be kept longer than others."""
 
 
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
@@ -101,3 +106,50 @@ def _alike(one: Execution, other: Execution) -> bool:
 
 def _end(execution: Execution) -> int:
     return max(execution.last, execution.group)
+
+
+def age_of(execution: Execution, retention: Retention) -> int | None:
+    """How old (ns) the execution may get."""
+    apart = execution.state in FAILED and retention.failed_age is not None
+    return retention.failed_age if apart else retention.age
+
+
+def due(records: Sequence[Execution], retention: Retention) -> int | None:
+    """The time (ns) after which the first of `records` is too old."""
+    ends = ((ended(record), age_of(record, retention)) for record in records)
+    return min((end + age for end, age in ends if end is not None and age is not None), default=None)
+
+
+def excess(records: Sequence[Execution], retention: Retention, *, now: int, output_limit: int) -> list[Execution]:
+    """Of all records of one job, oldest first, those that `retention` does not keep, in the order in which they go.
+    What did not run goes by its age alone; beyond the count it is joined (`joined`)."""
+    aged: list[tuple[int, int]] = []
+    for number, record in enumerate(records):
+        age, end = age_of(record, retention), ended(record)
+        if age is not None and end is not None and end < now - age:
+            aged.append((end, number))
+    gone = {number: None for _, number in sorted(aged)}
+    apart = retention.failed_count is not None
+    counts = [(retention.count, RAN, tuple(s for s in RAN if s not in FAILED) if apart else RAN)]
+    if retention.failed_count is not None:
+        counts.append((retention.failed_count, FAILED, FAILED))
+    for count, counted, going in counts:
+        groups = sorted({r.group for n, r in enumerate(records) if n not in gone and r.state in counted})
+        too_many = set(groups[: max(len(groups) - count, 0)])
+        if too_many:
+            until = max(too_many)
+            gone |= {n: None for n, r in enumerate(records) if n not in gone and r.state in going and r.group <= until}
+    if retention.size is not None:
+        sizes: Counter[int] = Counter()
+        for n, r in enumerate(records):
+            if n not in gone and r.output_size > 0:
+                sizes[r.group] += min(r.output_size, output_limit)
+        total = 0
+        for place, group in enumerate(sorted(sizes, reverse=True)):
+            total += sizes[group]
+            if place and total > retention.size:
+                gone |= {
+                    n: None for n, r in enumerate(records) if n not in gone and r.state in RAN and r.group <= group
+                }
+                break
+    return [records[number] for number in gone]

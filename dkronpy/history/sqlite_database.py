@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from dkronpy.history.contract import HistoryError, HistoryFull
-from dkronpy.history.sql import APPLICATION_ID, MIGRATIONS
+from dkronpy.history.sqlite_schema import APPLICATION_ID, MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,10 +51,8 @@ class Database:
     it is durable when they are answered. Readers hold up neither the event loop nor the writer.
     """
 
-    def __init__(self, path: Path, *, rolled_back: Callable[[], None]) -> None:
-        """`rolled_back` is called in the writer's thread after a transaction failed."""
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._rolled_back = rolled_back
         self._accepting = False
 
     async def open(self) -> None:
@@ -173,7 +171,6 @@ class Database:
         except Exception as error:  # noqa: BLE001 -- handed to the task that asked for it
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            self._rolled_back()
             if len(batch) == 1:
                 return [(batch[0], None, _history_error(self._path, error))]
             return [outcome for request in batch for outcome in self._commit([request])]

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from dkronpy.history.contract import DayCount, History, HistoryError, HistoryFull, Output, Query, Retention, Slice
+from dkronpy.history.contract import (
+    NONE_OWN,
+    DayCount,
+    History,
+    HistoryError,
+    HistoryFull,
+    Output,
+    Query,
+    Retention,
+    Slice,
+)
 from dkronpy.history.cursor import decode_cursor
 from dkronpy.history.store_keys import HistoryKeys
 from dkronpy.history.store_queries import Reader
@@ -23,7 +33,7 @@ from dkronpy.history.stretches import last_of, read
 from dkronpy.store.contract import Conflict, StoreError, StoreFull
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dkronpy.history.store_keys import Key
     from dkronpy.model.execution import Execution, OutputChunk
@@ -121,13 +131,23 @@ class StoreHistory(History):
     async def delete(self, job: str, *, until: int) -> int:
         return await self._submit(work=partial(delete, job=job, until=until))
 
-    async def prune(self, retention: Retention, *, now: int, batch: int = 1000) -> bool:
-        count = min(retention.count, self._kept)
-        before = None if retention.age is None else now - retention.age
+    async def prune(
+        self, retention: Retention, *, own: Mapping[str, Retention] = NONE_OWN, now: int, batch: int = 1000
+    ) -> bool:
         more = True
         while more and batch > 0:
             part = min(batch, _AT_ONCE)
-            more = await self._submit(work=partial(prune, count=count, before=before, batch=part))
+            more = await self._submit(
+                work=partial(
+                    prune,
+                    retention=retention,
+                    own=own,
+                    kept=self._kept,
+                    output_limit=self._output_limit,
+                    now=now,
+                    batch=part,
+                )
+            )
             batch -= part
         return more
 

@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 
+from dkronpy.history.contract import Retention
 from dkronpy.history.rules import covers, ended, joined, keeps
 from dkronpy.model.execution import Execution
 
@@ -18,9 +19,11 @@ Step = Sequence[Change]
 class Summary:
     """The groups of a job that ran, and of those that did not the ones still kept one by one, oldest first."""
 
-    __slots__ = ("idle", "oldest_end", "ran")
+    __slots__ = ("_due", "_settled", "idle", "oldest_end", "ran")
 
     def __init__(self) -> None:
+        self._settled: Retention | None = None
+        self._due: int | None = None
         self.ran = array("q")
         self.idle = array("q")
         self.oldest_end: int | None = None
@@ -28,6 +31,7 @@ class Summary:
 
     def add(self, execution: Execution, folded: int) -> None:
         """Take in a record, for the first time or again; `folded` is as in `JobRecords`."""
+        self._settled = None
         end = ended(execution)
         if end is not None and (self.oldest_end is None or end < self.oldest_end):
             self.oldest_end = end
@@ -36,13 +40,23 @@ class Summary:
         elif execution.group > folded:
             _include(self.idle, execution.group)
 
-    def exceeds(self, count: int, before: int | None) -> bool:
-        """Whether there are more than `count` groups of a kind, or may be a record that ended earlier than `before`."""
-        return len(self.ran) > count or self.needs_records(count, before)
+    def settle(self, policy: Retention, due: int | None) -> None:
+        """Note that `policy` keeps all records there are, until `due` (ns) when something gets too old."""
+        self._settled = policy
+        self._due = due
 
-    def needs_records(self, count: int, before: int | None) -> bool:
+    def exceeds(self, policy: Retention, now: int) -> bool:
+        """Whether there may be something that `policy` does not keep."""
+        if self._settled == policy:
+            return self._due is not None and self._due < now
+        return len(self.ran) > policy.count or self.needs_records(policy, now)
+
+    def needs_records(self, policy: Retention, now: int) -> bool:
         """Whether more than the oldest that ran may have to go."""
-        return len(self.idle) > count or (
+        if (policy.size, policy.failed_count, policy.failed_age) != (None, None, None):
+            return True
+        before = None if policy.age is None else now - policy.age
+        return len(self.idle) > policy.count or (
             before is not None and self.oldest_end is not None and self.oldest_end < before
         )
 

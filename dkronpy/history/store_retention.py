@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dkronpy.history.rules import ended
+from dkronpy.history.rules import due, excess
 from dkronpy.history.store_keys import place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dkronpy.history.contract import Retention
     from dkronpy.history.store_job import JobRecords, Summary
     from dkronpy.history.store_writer import Writer
 
 
-async def prune(writer: Writer, count: int, before: int | None, batch: int) -> bool:
-    """As `History.prune`, for what exceeds `count` groups of a kind or ended earlier than `before` (ns). It begins to
-    delete once all records were read, some at each call."""
+async def prune(
+    writer: Writer,
+    retention: Retention,
+    own: Mapping[str, Retention],
+    kept: int,
+    output_limit: int,
+    now: int,
+    batch: int,
+) -> bool:
+    """As `History.prune`, with at most `kept` groups of a kind. It begins to delete once all records were read, some at
+    each call."""
     await writer.sweep()
     if not writer.swept:
         return True
-    jobs = [job for job, summary in writer.summaries.items() if summary is None or summary.exceeds(count, before)]
     left = batch
-    for job in jobs:
+    for job, summary in list(writer.summaries.items()):
+        policy = _within(own.get(job, retention), kept)
+        if summary is not None and not summary.exceeds(policy, now):
+            continue
         if left <= 0:
             break
-        left -= max(await _thin(writer, job, count, before, left), 1)
+        left -= max(await _thin(writer, job, policy, output_limit, now, left), 1)
     return left <= 0
+
+
+def _within(policy: Retention, kept: int) -> Retention:
+    if policy.count <= kept and (policy.failed_count is None or policy.failed_count <= kept):
+        return policy
+    failed = None if policy.failed_count is None else min(policy.failed_count, kept)
+    return replace(policy, count=min(policy.count, kept), failed_count=failed)
 
 
 async def delete(writer: Writer, job: str, until: int) -> int:
@@ -36,35 +57,28 @@ async def delete(writer: Writer, job: str, until: int) -> int:
     return len(gone)
 
 
-async def _thin(writer: Writer, job: str, count: int, before: int | None, left: int) -> int:
+async def _thin(writer: Writer, job: str, policy: Retention, output_limit: int, now: int, left: int) -> int:
     """Take at most `left` executions from `job`; how many."""
     summary = writer.summaries[job]
-    if summary is not None and writer.folded(job) < 0 and not summary.needs_records(count, before):
-        return await _drop_oldest(writer, job, summary, count, left)
+    if summary is not None and writer.folded(job) < 0 and not summary.needs_records(policy, now):
+        return await _drop_oldest(writer, job, summary, policy.count, left)
     records = await writer.load(job)
-    aged: list[tuple[int, int]] = []
-    everything = records.oldest_first()
-    if before is not None:
-        ends = [(end, number) for number, record in enumerate(everything) if (end := ended(record)) is not None]
-        aged = sorted(pair for pair in ends if pair[0] < before)[:left]
-        await writer.change(records.remove([everything[number] for _, number in aged]))
-    taken = len(aged)
-
-    ran = records.summary().ran
-    too_many = set(ran[: max(len(ran) - count, 0)])
-    gone = [record for record in records.oldest_first() if record.state.ran and record.group in too_many]
-    gone = gone[: left - taken]
+    gone = excess(records.oldest_first(), policy, now=now, output_limit=output_limit)[:left]
     await writer.change(records.remove(gone))
-    taken += len(gone)
+    taken = len(gone)
 
     idle = records.summary().idle
-    folding = idle[: max(len(idle) - count, 0)][: left - taken]
+    folding = idle[: max(len(idle) - policy.count, 0)][: left - taken]
     if folding:
         records.folded = folding[-1]
         await writer.fold(job, folding[-1])
     await writer.change(records.join())
     await _finish(writer, job, records)
-    return taken + len(folding)
+    taken += len(folding)
+    left_over = writer.summaries.get(job)
+    if taken < left and left_over is not None:
+        left_over.settle(policy, due(records.oldest_first(), policy))
+    return taken
 
 
 async def _drop_oldest(writer: Writer, job: str, summary: Summary, count: int, left: int) -> int:

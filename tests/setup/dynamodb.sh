@@ -5,16 +5,7 @@ set -eu
 
 have dynamodb-local && exit 0
 say "bringing DynamoDB Local ..."
-if ! command -v mvn >/dev/null || ! command -v javac >/dev/null; then
-    unpack maven openjdk-17-jdk-headless
-    # Settings are links to where an installed package has them.
-    find "$cache/root/usr/lib/jvm" "$cache/root/usr/share/maven" -type l -lname '/*' | while read -r link; do
-        [ ! -e "$cache/root$(readlink "$link")" ] || ln -sfn "$cache/root$(readlink "$link")" "$link"
-    done
-    JAVA_HOME=$(dirname "$(dirname "$(find "$cache/root/usr/lib/jvm" -path '*/bin/javac' -type f)")")
-    PATH=$JAVA_HOME/bin:$cache/root/usr/share/maven/bin:$PATH
-    export JAVA_HOME
-fi
+bring_java
 place=$cache/dynamodb
 mkdir -p "$place"
 mvn -q -B -f tests/setup/dynamodb/pom.xml dependency:copy-dependencies "-DoutputDirectory=$place/jars"

@@ -6,12 +6,12 @@ from collections import Counter
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from dkronpy.history.contract import DayCount, History, HistoryError, Output, Query, Retention, Slice
+from dkronpy.history.contract import NONE_OWN, DayCount, History, HistoryError, Output, Query, Retention, Slice
 from dkronpy.history.cursor import decode_cursor, encode_cursor
-from dkronpy.history.rules import covers, ended, joined, outcome, replaces
+from dkronpy.history.rules import covers, excess, joined, outcome, replaces
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from dkronpy.model.execution import Execution, OutputChunk, State
 
@@ -110,23 +110,19 @@ class MemoryHistory(History):
         self._remove(gone)
         return len(gone)
 
-    async def prune(self, retention: Retention, *, now: int, batch: int = 1000) -> bool:
+    async def prune(
+        self, retention: Retention, *, own: Mapping[str, Retention] = NONE_OWN, now: int, batch: int = 1000
+    ) -> bool:
         self._check()
         left = batch
-        if retention.age is not None:
-            old = [(end, key) for key, execution in self._executions.items() if (end := ended(execution)) is not None]
-            aged = [key for end, key in sorted(old) if end < now - retention.age][:left]
-            self._remove(aged)
-            left -= len(aged)
         for job in sorted({execution.job for execution in self._executions.values()}):
-            ran = sorted({execution.group for execution in self._of(job) if execution.state.ran})
-            too_many = ran[: max(len(ran) - retention.count, 0)]
-            gone = [e.key for e in self._of(job) if e.state.ran and e.group in too_many][: max(left, 0)]
+            policy = own.get(job, retention)
+            gone = [e.key for e in excess(self._of(job), policy, now=now, output_limit=self._output_limit)][:left]
             self._remove(gone)
             left -= len(gone)
             folded = self._folded.get(job, -1)
             idle = sorted({e.group for e in self._of(job) if not e.state.ran and e.group > folded})
-            for group in idle[: max(min(len(idle) - retention.count, left), 0)]:
+            for group in idle[: max(min(len(idle) - policy.count, left), 0)]:
                 self._folded[job] = group
                 self._join(job)
                 left -= 1

@@ -43,8 +43,8 @@ class Delete:
 
 @dataclass(frozen=True)
 class Prune:
-    count: int
-    age: int | None
+    retention: Retention
+    own: dict[str, Retention]
     batch: int
 
 
@@ -59,6 +59,7 @@ runs = st.builds(
     attempt=st.integers(1, 2),
     node=nodes,
     finished=st.integers(-1, 1).map(lambda days: T0 + days * DAY),
+    output_size=st.integers(0, 20),
 )
 idles = st.builds(
     idle,
@@ -78,9 +79,11 @@ def chunks(draw: st.DrawFn) -> OutputChunk:
 
 writes = st.builds(Write, st.lists(runs | idles, max_size=6), st.lists(chunks(), max_size=3))
 deletes = st.builds(Delete, jobs, groups)
-prunes = st.builds(
-    Prune, st.integers(0, 3), st.none() | st.integers(0, 3).map(lambda days: days * DAY), st.integers(1, 8)
+ages = st.none() | st.integers(0, 3).map(lambda days: days * DAY)
+retentions = st.builds(
+    Retention, st.integers(0, 3), ages, st.none() | st.integers(0, 30), st.none() | st.integers(0, 3), ages
 )
+prunes = st.builds(Prune, retentions, st.dictionaries(jobs, retentions, max_size=2), st.integers(1, 8))
 kept = runs.filter(lambda e: e.group % 2 == 0) | idles.filter(lambda e: e.group % 2 == 1)
 """As it is in truth: a group has runs, or one record that it did not run."""
 of_one_job = kept.map(lambda e: msgspec.structs.replace(e, job="a", reason=e.reason and "overlap"))
@@ -159,8 +162,8 @@ async def test_deletes_and_retention(make: Make, steps: Sequence[Write | Delete 
                         await one.write(executions, chunks)
                     case Delete(job, until):
                         await one.delete(job, until=until)
-                    case Prune(count, age, batch):
-                        while await one.prune(Retention(count, age), now=T0 + 2 * DAY + SECOND, batch=batch):
+                    case Prune(retention, own, batch):
+                        while await one.prune(retention, own=own, now=T0 + 2 * DAY + SECOND, batch=batch):
                             pass
             assert (await history.query(Query(), limit=1000)) == (await model.query(Query(), limit=1000)), step
         keys = [(job, T0, 1, node) for job in ("a", "a-b", "b") for node in ("n1", "n2")]

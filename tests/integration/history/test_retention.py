@@ -6,20 +6,29 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dkronpy.history.contract import DayCount, History, Query, Retention
+from dkronpy.history.contract import NONE_OWN, DayCount, History, Query, Retention
 from dkronpy.model.execution import Execution, State
 from tests.integration.history.conftest import DAY, SECOND, T0, idle, piece, ran
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.integration.history.conftest import Make
 
 NOW = T0 + DAY
 
 
-async def prune(history: History, count: int = 1000, age: int | None = None, batch: int = 1000) -> int:
+async def prune(
+    history: History,
+    retention: int | Retention = 1000,
+    own: Mapping[str, Retention] = NONE_OWN,
+    age: int | None = None,
+    batch: int = 1000,
+) -> int:
     """Prune until nothing is left to do; the number of batches."""
+    default = Retention(retention, age) if isinstance(retention, int) else retention
     batches = 1
-    while await history.prune(Retention(count, age), now=NOW, batch=batch):
+    while await history.prune(default, own=own, now=NOW, batch=batch):
         batches += 1
         assert batches < 10_000, "pruning never ends"
     return batches
@@ -291,3 +300,42 @@ async def test_a_new_instance_prunes_what_an_earlier_one_wrote(make: Make) -> No
         await history.open()
         await prune(history, 4)
         assert await kept(history, "a") == [8, 7, 6, 5]
+
+
+async def test_failures_are_kept_longer(history: History) -> None:
+    runs = [ran("a", T0 + n, State.FAILED if n % 2 else State.SUCCESS) for n in range(20)]
+    await history.write(runs, [])
+    await prune(history, Retention(4, failed_count=6))
+    assert await kept(history, "a") == [19, 18, 17, 16, 15, 13, 11, 9]
+    await prune(history, Retention(age=DAY - SECOND - 18, failed_age=DAY - SECOND - 12))
+    assert await kept(history, "a") == [19, 18, 17, 15, 13]
+    await prune(history, Retention(3))
+    assert await kept(history, "a") == [19, 18, 17]
+
+
+async def test_size(history: History) -> None:
+    await history.write([ran("a", T0 + n, output_size=100 if n < 18 else 0) for n in range(20)], [])
+    await history.write([ran("b", T0 + n, output_size=10_000_000) for n in range(3)], [])
+    await prune(history, Retention(size=550))
+    assert await kept(history, "a") == [19, 18, 17, 16, 15, 14, 13]
+    assert await kept(history, "b") == [2]
+
+
+async def test_a_job_has_its_own(history: History) -> None:
+    await history.write([ran(job, T0 + n) for job in ("a", "a-b", "b") for n in range(9)], [])
+    await prune(history, Retention(6), {"a": Retention(2), "b": Retention(9)})
+    assert [await kept(history, job) for job in ("a", "a-b", "b")] == [
+        [8, 7],
+        [8, 7, 6, 5, 4, 3],
+        list(range(8, -1, -1)),
+    ]
+    await prune(history, Retention(6), {"a-b": Retention(1)})
+    assert [await kept(history, job) for job in ("a", "a-b", "b")] == [[8, 7], [8], [8, 7, 6, 5, 4, 3]]
+
+
+async def test_what_gets_too_old_goes_when_it_does(history: History) -> None:
+    await history.write([ran("a", T0 + n) for n in range(5)], [])
+    for late in range(5):
+        while await history.prune(Retention(age=DAY), now=T0 + DAY + SECOND + late):
+            pass
+        assert await kept(history, "a") == list(range(4, late - 1, -1))

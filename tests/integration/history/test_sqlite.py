@@ -12,10 +12,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from dkronpy.history.contract import HistoryError, HistoryFull, Query, Retention
 from dkronpy.history.sqlite import SqliteHistory
+from dkronpy.history.sqlite_schema import APPLICATION_ID, MIGRATIONS
 from tests.integration.history.conftest import T0, piece, ran, sqlite
 
 if TYPE_CHECKING:
@@ -94,6 +96,27 @@ async def test_a_newer_schema(path: Path) -> None:
     newer.close()
     with pytest.raises(HistoryError, match="schema 99"):
         await SqliteHistory(path).open()
+
+
+async def test_every_earlier_schema_is_brought_to_the_newest(path: Path) -> None:
+    runs = [ran("a", T0 + n, output_size=100) for n in range(4)]
+    row = "INSERT INTO execution (job, grp, attempt, node, state, ended, record) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    for version in range(1, len(MIGRATIONS)):
+        path = path.with_name(f"history-{version}.db")
+        with sqlite3.connect(path) as old:
+            for script in MIGRATIONS[:version]:
+                old.executescript(script)
+            old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            old.execute(f"PRAGMA user_version = {version}")
+            old.executemany(row, [(*e.key, e.state, e.finished, msgspec.json.encode(e)) for e in runs])
+            old.execute("INSERT INTO output VALUES ('a', ?, 1, 'n1', 0, X'7465')", (T0,))
+            old.execute("INSERT INTO job (job, ran, idle, folded) VALUES ('a', 4, 0, -1)")
+        old.close()
+        async with sqlite(path) as history:
+            assert (await history.query(Query())).executions == tuple(reversed(runs))
+            assert (await history.output(*runs[0].key)).data == b"te"
+            assert not await history.prune(Retention(size=250), now=T0)
+            assert await history.count(Query()) == 2
 
 
 async def test_a_truncated_file(path: Path) -> None:
@@ -282,6 +305,7 @@ WRITER = """
 import asyncio, os, sys
 from pathlib import Path
 from dkronpy.history.sqlite import SqliteHistory
+from dkronpy.history.sqlite_schema import APPLICATION_ID, MIGRATIONS
 from dkronpy.model.execution import Execution, State
 
 async def client(history, number):
