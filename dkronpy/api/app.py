@@ -31,6 +31,7 @@ from dkronpy.api.schedules import ScheduleRoutes
 from dkronpy.api.services import Services
 from dkronpy.api.settings import SettingsRoutes
 from dkronpy.api.streams import Streams
+from dkronpy.api.triggers import TriggerRoutes
 from dkronpy.api.views import JobViews
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def build(services: Services) -> web.Application:
     for resource in (
         JobRoutes(context),
         ExecutionRoutes(context),
+        TriggerRoutes(context),
         ImportRoutes(context),
         OutputRoutes(context),
         ScheduleRoutes(context),

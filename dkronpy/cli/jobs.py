@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dkronpy.cli import apply
-from dkronpy.cli.executions import FINAL, execution_listing
+from dkronpy.cli import apply, triggers
 from dkronpy.cli.exits import Exit
 from dkronpy.cli.fires import fire_listing
 from dkronpy.cli.output import Column, Field, Listing, pairs, state_style
 from dkronpy.cli.parser import add_command, add_group, count, pair, when
-from dkronpy.cli.tail import Patience
 from dkronpy.cli.times import show_relative, show_time
-from dkronpy.client import Execution, Job, Unavailable, Unreachable
+from dkronpy.client import Job
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
 
     from dkronpy.cli.context import Context
     from dkronpy.cli.parser import Subcommands
@@ -29,8 +25,6 @@ _VERDICTS = {
     **dict.fromkeys(("missed", "no_job"), "red"),
     "in_flight": "cyan",
 }
-_POLL = (0.1, 2.0)
-"""Seconds between two looks at a run: at first, and at most."""
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -75,26 +69,7 @@ def add_commands(commands: Subcommands) -> None:
     )
     delete.add_argument("names", metavar="JOB", nargs="+")
 
-    run = add_command(
-        group,
-        "run",
-        run_job,
-        "run a job now",
-        more="The request is kept by the server, so that it is not lost when the leader changes.",
-        examples=["dkron job run backup --wait", "dkron job run report --env DAY=2026-11-20 --env DRY=1"],
-    )
-    run.add_argument("name", metavar="JOB")
-    run.add_argument(
-        "--env",
-        metavar="KEY=VALUE",
-        type=pair,
-        action="append",
-        default=[],
-        help="a variable for this run; may be repeated",
-    )
-    run.add_argument(
-        "--wait", action="store_true", help="until it has ended, retries included; exit code 5 without success"
-    )
+    triggers.add_commands_to(group)
 
     toggle = add_command(group, "toggle", toggle_job, "disable an enabled job, or enable a disabled one")
     toggle.add_argument("name", metavar="JOB")
@@ -246,41 +221,6 @@ def toggle_job(context: Context, arguments: Namespace) -> Exit:
     job = context.client.toggle_job(arguments.name)
     context.output.done(job, f"{job['name']} is {'disabled' if job['disabled'] else 'enabled'}.")
     return Exit.OK
-
-
-def run_job(context: Context, arguments: Namespace) -> Exit:
-    group = context.client.run_job(arguments.name, dict(arguments.env))
-    if not arguments.wait:
-        context.output.done(
-            {"job_name": arguments.name, "group": group}, f"{arguments.name} is to run as group {group}."
-        )
-        return Exit.OK
-    ended = _wait(context, arguments.name, group)
-    context.output.rows(ended, execution_listing(datetime.now(UTC)), "")
-    return Exit.OK if succeeded(ended) else Exit.RUN_FAILED
-
-
-def _wait(context: Context, name: str, group: int) -> list[Execution]:
-    """The group's executions, once all have ended. A server that is restarted meanwhile is waited for."""
-    pause, longest = _POLL
-    patience = Patience()
-    while True:
-        try:
-            found = list(context.client.executions(name, {"group": str(group)}))
-            patience.heard()
-            if found and all(execution["state"] in FINAL for execution in found):
-                return found
-            time.sleep(pause)
-            pause = min(pause * 1.5, longest)
-        except (Unreachable, Unavailable) as error:
-            patience.lost(error)
-
-
-def succeeded(group: Sequence[Execution]) -> bool:
-    """Whether a group that has ended did: each of its first attempts led to one success, its own or a retry's, for a
-    success is never retried."""
-    first = sum(execution["attempt"] == 1 for execution in group)
-    return 0 < first <= sum(execution["success"] for execution in group)
 
 
 def next_fires(context: Context, arguments: Namespace) -> Exit:

@@ -21,6 +21,7 @@ from dkronpy.cli import (
     schedules,
     settings,
     tools,
+    triggers,
 )
 from dkronpy.cli.context import Context
 from dkronpy.cli.exits import CommandError, Exit
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         agent,
         jobs,
         schedules,
+        triggers,
         executions,
         groups,
         cluster,

@@ -23,7 +23,7 @@ EXITS: Final = """exit codes:
   2  the command line or a file given to it is wrong
   3  there is no such job, execution or member
   4  no server answers, or the cluster has no leader or no store
-  5  job run --wait: the run did not succeed"""
+  5  job run --wait, job trigger --wait: the run did not succeed"""
 
 
 def make_parser(prog: str, description: str, epilog: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:

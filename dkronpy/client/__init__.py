@@ -22,6 +22,7 @@ from dkronpy.client.shapes import (
     Pause,
     Peer,
     Piece,
+    Trigger,
 )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Peer",
     "Piece",
     "Refused",
+    "Trigger",
     "Unavailable",
     "Unreachable",
 ]

@@ -20,6 +20,7 @@ from dkronpy.client.shapes import (
     Pause,
     Peer,
     Piece,
+    Trigger,
 )
 from dkronpy.client.transport import Transport
 
@@ -77,10 +78,29 @@ class Client:
         """Disable an enabled job, or enable a disabled one."""
         return cast("Job", self._ask("POST", f"{_job(name)}/toggle"))
 
-    def run_job(self, name: str, env: Mapping[str, str] | None = None) -> int:
-        """Ask for a run now, with an environment of its own. Returns its group; the executions follow."""
-        answer = self._ask("POST", f"{_job(name)}/run", body={"env": dict(env)} if env else None)
+    def run_job(
+        self,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        *,
+        at: str | None = None,
+        type: str | None = None,
+        description: str | None = None,
+    ) -> int:
+        """Ask for a run now or `at` a time (RFC 3339), with an environment of its own. Returns its group; the
+        executions follow."""
+        given = {"env": dict(env) if env else None, "at": at, "type": type, "description": description}
+        body = {name: value for name, value in given.items() if value is not None}
+        answer = self._ask("POST", f"{_job(name)}/run", body=body or None)
         return int(answer["run"]["group"])
+
+    def triggers(self, job: str = "") -> list[Trigger]:
+        """Runs that were asked for and have not begun, of one job or of all, those that are due first."""
+        return cast("list[Trigger]", self._ask("GET", f"{_job(job)}/triggers" if job else "/v1/triggers"))
+
+    def cancel_trigger(self, job: str, group: int) -> Trigger:
+        """Cancel a run that was asked for and has not begun; returns it."""
+        return cast("Trigger", self._ask("DELETE", f"{_job(job)}/triggers/{group}"))
 
     def restore(self, jobs: Sequence[Mapping[str, Any]]) -> None:
         """Store jobs with their counters, parents before their children whatever their order: all of them or none."""

@@ -109,6 +109,21 @@ class Execution(TypedDict):
     env: dict[str, str]
 
 
+class Trigger(TypedDict):
+    """A run that was asked for and has not begun; `at` is when it shall be, `triggered_at` when it was asked for."""
+
+    job_name: str
+    group: int
+    at: str | None
+    trigger: str
+    trigger_type: str
+    trigger_description: str
+    trigger_data: dict[str, Any] | None
+    triggered_by: str
+    triggered_at: str | None
+    env: dict[str, str]
+
+
 class Member(TypedDict):
     """A node of the cluster, with serf's key names."""
 

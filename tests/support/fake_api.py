@@ -184,3 +184,20 @@ def make_execution(job: str, group: int, **fields: Any) -> dict[str, Any]:
         "success": execution["state"] == "success",
         **execution,
     }
+
+
+def make_trigger(job: str, group: int, **fields: Any) -> dict[str, Any]:
+    """A run that was asked for, as the API shows it."""
+    return {
+        "job_name": job,
+        "group": group,
+        "at": "2026-11-22T03:00:00Z",
+        "trigger": "manual",
+        "trigger_type": "manual",
+        "trigger_description": "",
+        "trigger_data": None,
+        "triggered_by": "api",
+        "triggered_at": "2026-11-21T11:00:00Z",
+        "env": {},
+        **fields,
+    }

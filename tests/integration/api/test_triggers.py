@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
 
+from dkronpy.api import triggers
 from dkronpy.model.duration import SECOND
-from dkronpy.model.execution import Execution, State, Trigger
+from dkronpy.model.execution import Execution, Reason, State, Trigger
 from dkronpy.model.records import TriggerRecord
 from dkronpy.model.times import rfc3339
+from dkronpy.store.contract import Delete
 from tests.integration.api.conftest import NOW, create, problem
 from tests.support.api_node import ApiNode
 
@@ -25,6 +28,72 @@ async def test_a_run_at_a_later_time(node: ApiNode, api: TestClient) -> None:
     assert at < group <= at + 1_000_000
     record = TriggerRecord(at, by="api", env={"V": "1.2"}, asked=NOW, type="deploy", description="of 1.2")
     assert node.mirror.triggers["job1", group].value == record
+
+
+async def test_those_that_wait_are_listed(api: TestClient, node: ApiNode) -> None:
+    await create(api)
+    await create(api, "job2")
+    await api.post("/v1/jobs/job1/run", json={"at": rfc3339(NOW + 60 * SECOND), "env": {"V": "1"}, "type": "deploy"})
+    await api.post("/v1/jobs/job2/run", json={"at": rfc3339(NOW + 30 * SECOND)})
+    async with api.get("/v1/triggers") as response:
+        found = await response.json()
+        assert response.headers["X-Total-Count"] == "2"
+    assert [trigger["job_name"] for trigger in found] == ["job2", "job1"]
+    async with api.get("/v1/jobs/job1/triggers") as response:
+        assert await response.json() == found[1:]
+    assert found[1] == {
+        "job_name": "job1",
+        "group": found[1]["group"],
+        "at": rfc3339(NOW + 60 * SECOND),
+        "trigger": "manual",
+        "trigger_type": "deploy",
+        "trigger_description": "",
+        "trigger_data": None,
+        "triggered_by": "api",
+        "triggered_at": rfc3339(NOW),
+        "env": {"V": "1"},
+    }
+    await problem(await api.get("/v1/jobs/nobody/triggers"), 404)
+
+
+async def decide(node: ApiNode, group: int, outcome: Execution) -> None:
+    """As a leader that sees the cancellation."""
+    key, asked = ("job1", group, 0, ""), asyncio.Event()
+    unsubscribe = node.mirror.subscribe(lambda _: asked.set() if key in node.mirror.kills else None)
+    await asked.wait()
+    unsubscribe()
+    await node.fly(outcome)
+    await node.store.commit([], [Delete(node.keys.trigger("job1", group)), Delete(node.keys.kill(key))])
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_cancelling(api: TestClient, node: ApiNode, cancelled: bool) -> None:
+    await create(api)
+    async with api.post("/v1/jobs/job1/run", json={"at": rfc3339(NOW + 60 * SECOND)}) as response:
+        group = (await response.json())["run"]["group"]
+    outcome = Execution("job1", group, 0, "", State.SKIPPED, Reason.CANCELLED)
+    if not cancelled:
+        outcome = Execution("job1", group, 1, "n1", State.DISPATCHED)
+    leader = asyncio.create_task(decide(node, group, outcome))
+    async with api.delete(f"/v1/jobs/job1/triggers/{group}") as response:
+        if cancelled:
+            assert (response.status, (await response.json())["group"]) == (200, group)
+        else:
+            assert "carried out" in await problem(response, 409)
+    await leader
+    await problem(await api.delete(f"/v1/jobs/job1/triggers/{group}"), 404)
+
+
+async def test_cancelling_without_a_leader(api: TestClient, node: ApiNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triggers, "CANCEL_WAIT", 0.05)
+    await create(api)
+    async with api.post("/v1/jobs/job1/run", json={"at": rfc3339(NOW + 60 * SECOND)}) as response:
+        group = (await response.json())["run"]["group"]
+    async with api.delete(f"/v1/jobs/job1/triggers/{group}") as response:
+        assert response.status == 202
+    assert ("job1", group, 0, "") in node.mirror.kills
+    for wrong in ("x", "0", "1" * 30):
+        await problem(await api.delete(f"/v1/jobs/job1/triggers/{wrong}"), 404)
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ import pytest
 
 from dkronpy import __version__
 from dkronpy.cli import tail
-from dkronpy.cli.jobs import succeeded
 from dkronpy.cli.main import build_parser
-from tests.support.fake_api import Answer, FakeServer, Request, make_execution, make_job, problem
+from dkronpy.cli.triggers import succeeded
+from tests.support.fake_api import Answer, FakeServer, Request, make_execution, make_job, make_trigger, problem
 from tests.unit.cli.conftest import Dkron
 from tests.unit.cli.test_client import sse
 
@@ -246,6 +246,24 @@ def test_run_without_waiting(dkron: Dkron, server: FakeServer) -> None:
 
     assert (result.code, result.out) == (0, "a is to run as group 5.\n")
     assert [request.body for request in server.requests] == [{"env": {"A": "1", "B": "x=y"}}]
+
+
+def test_trigger_says_when_and_what_for(dkron: Dkron, server: FakeServer) -> None:
+    run_server(server, [])
+    told = ("--type", "deploy", "--description", "of 1.2", "--env", "V=1.2")
+    result = dkron("job", "trigger", "a", "--at", "2026-11-27T03:00:00Z", *told)
+
+    assert (result.code, result.out) == (0, "a is to run at 2026-11-27 04:00:00 as group 5.\n")
+    assert [request.body for request in server.requests] == [
+        {"at": "2026-11-27T03:00:00Z", "type": "deploy", "description": "of 1.2", "env": {"V": "1.2"}}
+    ]
+
+
+def test_a_trigger_is_cancelled(dkron: Dkron, server: FakeServer) -> None:
+    server.on("DELETE", "/v1/jobs/a/triggers/5", make_trigger("a", 5))
+    result = dkron("trigger", "cancel", "a", "5")
+    assert (result.code, result.out) == (0, "a is not to run as group 5 any more.\n")
+    assert dkron("trigger", "cancel", "a", "6").code == 3
 
 
 def test_run_waits_for_the_last_retry(dkron: Dkron, server: FakeServer) -> None:

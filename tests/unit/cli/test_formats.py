@@ -11,7 +11,7 @@ import pytest
 import yaml
 from rich.cells import cell_len
 
-from tests.support.fake_api import Answer, FakeServer, make_execution, make_job
+from tests.support.fake_api import Answer, FakeServer, make_execution, make_job, make_trigger
 from tests.unit.cli.conftest import Dkron
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -109,6 +109,17 @@ EXPLANATION = {
     "definition_by": "deploy",
     "executions": [EXECUTIONS[3]],
 }
+TRIGGERS = [
+    make_trigger(
+        "deploy",
+        1795312800000612345,
+        trigger_type="deploy",
+        trigger_description="release 1.2",
+        triggered_by="ann",
+        env={"V": "1.2"},
+    ),
+    make_trigger("backup", 1795312800000012345, at="2026-11-21T12:30:00Z"),
+]
 COMMANDS = {
     "job-list": ("job", "list"),
     "job-show": ("job", "show", "backup"),
@@ -116,6 +127,7 @@ COMMANDS = {
     "job-explain": ("job", "explain", "backup", "--at", "2026-11-20T02:30"),
     "execution-list": ("execution", "list"),
     "execution-show": ("execution", "show", "backup", "1795139400000000000-2-n1"),
+    "trigger-list": ("trigger", "list"),
     "members": ("members",),
     "status": ("status",),
 }
@@ -128,6 +140,7 @@ def answers(server: FakeServer) -> None:
     server.on("GET", "/v1/jobs/backup/next", {"fires": FIRES})
     server.on("GET", "/v1/jobs/backup/explain", EXPLANATION)
     server.on("GET", "/v1/executions", EXECUTIONS)
+    server.on("GET", "/v1/triggers", TRIGGERS)
     server.on("GET", "/v1/jobs/backup/executions/1795139400000000000-2-n1", EXECUTIONS[2])
     server.on("GET", "/v1/members", MEMBERS)
     server.on("GET", "/health", {"status": "healthy", "leader_name": "n1"})
