@@ -1,4 +1,4 @@
-"""`dkron import …`: takes over the jobs and executions of a Dkron."""
+"""`dkron import …`: takes over the jobs and executions of a Dkron, and what all imports share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dkronpy.cli.exits import CommandError, Exit
+from dkronpy.cli.import_sources import add_sources
 from dkronpy.cli.output import Format, Listing, plain, state_style
 from dkronpy.cli.parser import add_command, add_group
 from dkronpy.cli.progress import Progress
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dkronpy.cli.context import Context
     from dkronpy.cli.parser import Subcommands
     from dkronpy.importing.dump import Dump
+    from dkronpy.importing.mapped import Mapped
     from dkronpy.importing.plan import Plan
 
 _MORE: Final = """\
@@ -41,7 +43,7 @@ _PORTS: Final = {"consul": 8500, "zookeeper": 2181, "redis": 6379, "dynamodb": 8
 
 
 def add_commands(commands: Subcommands) -> None:
-    group = add_group(commands, "import", "take over the jobs and executions of a Dkron")
+    group = add_group(commands, "import", "take over the jobs of a Dkron, of cron, systemd, Kubernetes or NRPE")
     boltdb = add_command(
         group,
         "boltdb",
@@ -68,7 +70,7 @@ def add_commands(commands: Subcommands) -> None:
         "--executions", metavar="FILE", type=Path, help='the executions to a file of jobs: {"job": [execution, …]}'
     )
     stores = [_add_store(group, kind, about) for kind, about in _STORES.items()]
-    for command in (boltdb, server, *stores):
+    for command in (boltdb, server, *stores, *add_sources(group)):
         command.add_argument("--dry-run", action="store_true", help="only show what would be done")
         command.add_argument("--replace", action="store_true", help="replace jobs that are there and differ")
 
@@ -126,14 +128,19 @@ def import_dkron(context: Context, arguments: Namespace) -> Exit:
 
 
 def _import(context: Context, arguments: Namespace, read: Callable[[], Dump]) -> Exit:
-    from dkronpy.importing.dump import DumpError
     from dkronpy.importing.mapping import mapped
+
+    return take(context, arguments, lambda now: mapped(read(), now=now))
+
+
+def take(context: Context, arguments: Namespace, read: Callable[[int], list[Mapped]]) -> Exit:
+    """Write the jobs that `read` gives for now (ns), or only show what would be written, and tell of each."""
     from dkronpy.importing.plan import carry_out, plans
 
     now = time.time_ns()
     try:
-        found = mapped(read(), now=now)
-    except DumpError as error:
+        found = read(now)
+    except ValueError as error:
         raise CommandError(f"nothing was changed: {error}", Exit.USAGE) from error
     except OSError as error:
         raise CommandError(f"cannot read {error.filename}: {error.strerror}", Exit.USAGE) from error
@@ -173,9 +180,11 @@ def _record(plan: Plan) -> dict[str, Any]:
         "executions": len(plan.executions),
         "left_out": plan.left_out,
         "changes": [{"kind": change.kind.value, "text": change.text} for change in job.changes],
-        "dkron_schedule": job.source.get("schedule") or "",
+        "source": job.origin,
+        "place": job.place,
+        "source_schedule": job.schedule,
         "schedule": job.document.get("schedule", ""),
-        "dkron_fires": [*fires.dkron] if fires else [],
+        "source_fires": [*fires.source] if fires else [],
         "fires": [*fires.here] if fires else [],
     }
 
@@ -183,11 +192,13 @@ def _record(plan: Plan) -> dict[str, Any]:
 def _details(plan: Plan) -> Iterator[tuple[str, str]]:
     """Lines about a job, with their styles: what changes, and the next fires where there are any."""
     yield from ((f"! {change.text}", "yellow") for change in plan.job.changes)
-    if plan.fires is None or not (plan.fires.dkron or plan.fires.here):
+    if plan.fires is None or not (plan.fires.source or plan.fires.here):
         return
-    before, after = ([fire["local"] for fire in reading] for reading in (plan.fires.dkron, plan.fires.here))
+    origin = plan.job.origin
+    before, after = ([fire["local"] for fire in reading] for reading in (plan.fires.source, plan.fires.here))
     if before == after:
-        yield f"next fires, in Dkron and here: {'  '.join(after)}", "dim"
-    else:
-        yield f"next fires, in Dkron: {'  '.join(before) or 'none'}", "red"
-        yield f"next fires, here:     {'  '.join(after) or 'none'}", "green"
+        yield f"next fires, in {origin} and here: {'  '.join(after)}", "dim"
+        return
+    if plan.job.reading is not None:
+        yield f"next fires, in {origin}: {'  '.join(before) or 'none'}", "red"
+    yield f"next fires, here:{' ' * (len(origin) - 1)}{'  '.join(after) or 'none'}", "green"

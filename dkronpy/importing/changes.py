@@ -1,4 +1,4 @@
-"""What means another thing here than it did in the Dkron that a job comes from."""
+"""What means another thing here than it did where a job comes from."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ class Kind(StrEnum):
     """The name has characters that names here don't have, or is too long."""
     CODES = "codes"
     """Without `expectCode` every status was a success; here only 2xx is."""
+    LEFT_OUT = "left_out"
+    """A setting of the source that nothing here does; what the job lacks without it."""
+    MEANING = "meaning"
+    """A setting is carried over, but does not mean quite the same."""
+    NO_TIMES = "no_times"
+    """Nothing here starts the job when the source did, so it is `@manually`."""
+    CHANCE = "chance"
+    """What was drawn at random there is drawn here from the job's name, once for all."""
+    TARGET = "target"
+    """It ran on one machine; without tags it runs here on every node."""
 
 
 class Change(NamedTuple):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from dkronpy.importing.changes import Change, Kind
+from dkronpy.importing.cron import fires
 from dkronpy.importing.dump import Dialect, Dump, Json, dialect_of
+from dkronpy.importing.mapped import Mapped, Reading, name_for
 from dkronpy.importing.schedules import translated
-from dkronpy.model.fields import MAX_NAME, check_name
 from dkronpy.model.times import parse_rfc3339
 
 _KEPT: Final = (
@@ -25,20 +23,6 @@ _KEPT: Final = (
 _PATTERN: Final = re.compile(r"[\\^$*+?()\[\]{}|]")
 """What makes a tag's value more than a text; a dot alone does not, it is a part of addresses and versions."""
 _OVER: Final = frozenset({"success", "failed", "partially_failed"})
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """A job as it is to be written: `document` is what users write of a job, with its counters. `problem` tells why it
-    can't be taken, and then the rest is empty."""
-
-    name: str
-    source: Json
-    dialect: Dialect
-    document: Json
-    executions: tuple[Json, ...] = ()
-    changes: tuple[Change, ...] = ()
-    problem: str = ""
 
 
 def mapped(dump: Dump, *, now: int) -> list[Mapped]:
@@ -55,23 +39,37 @@ def mapped(dump: Dump, *, now: int) -> list[Mapped]:
             document, changes = _job(source, dialect, names, now)
             executions = _executions(dump.executions.get(original, ()), original)
             document["status"] = _status(source, dialect, executions)
-            found.append(Mapped(name, source, dialect, document, executions, tuple(changes)))
+            reading = None if document.get("parent_job") else _reading(source, dialect)
+            schedule = source.get("schedule") or ""
+            found.append(Mapped(name, document, "Dkron", "", schedule, executions, tuple(changes), reading=reading))
         except ValueError as error:
-            found.append(Mapped(name, source, dialect, {}, problem=str(error)))
+            found.append(Mapped(name, {}, "Dkron", problem=str(error)))
     return found
 
 
-def name_for(original: str) -> str:
-    """A name that a job may have here: lower-case, `-` for what is not allowed. One that is too long ends with a mark
-    of the whole, so that no two become one."""
-    try:
-        return check_name(original)
-    except ValueError:
-        text = unicodedata.normalize("NFKC", original).lower()
-        kept = "".join(char if char in "0123456789_-" or unicodedata.category(char) == "Ll" else "-" for char in text)
-        if kept.strip("-") and len(kept) <= MAX_NAME:
-            return kept
-        return f"{kept[: MAX_NAME - 9]}-{hashlib.sha256(original.encode()).hexdigest()[:8]}"
+def _reading(source: Json, dialect: Dialect) -> Reading:
+    """The Dkron's own fires of a job."""
+    schedule, timezone = source.get("schedule") or "", source.get("timezone") or ""
+    ahead, starts, expires = (
+        parse_rfc3339(text) if (text := source.get(key)) else 0 for key in ("next", "starts_at", "expires_at")
+    )
+
+    def read(after: int, count: int) -> list[int]:
+        try:
+            found = fires(
+                schedule,
+                timezone,
+                dialect,
+                job=str(source["name"]),
+                after=max(after, starts - 1),
+                count=count,
+                next_fire=ahead or None,
+            )
+        except ValueError:  # a parent was missing: nothing ever read the schedule
+            found = []
+        return [fire for fire in found if not expires or fire <= expires]
+
+    return read
 
 
 def _job(source: Json, dialect: Dialect, names: frozenset[str], now: int) -> tuple[Json, list[Change]]:

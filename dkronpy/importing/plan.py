@@ -12,19 +12,18 @@ from zoneinfo import ZoneInfo
 
 from dkronpy.api.definitions import checked_job
 from dkronpy.client import Client, Job
-from dkronpy.importing.cron import fires
 from dkronpy.importing.dump import Json
-from dkronpy.importing.mapping import Mapped
+from dkronpy.importing.mapped import Mapped
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution_spec import parse_execution
 from dkronpy.model.fields import SpecError
-from dkronpy.model.spec import parse_spec, parse_state, to_document, to_job
-from dkronpy.model.times import parse_rfc3339, rfc3339
+from dkronpy.model.spec import ScheduleSpec, parse_spec, parse_state, to_document, to_job
+from dkronpy.model.times import rfc3339
 from dkronpy.schedule import local_zone
 
 FIRES: Final = 3
 """Of each reading."""
-_WHEN: Final = ("name", "schedule", "timezone", "hash_id", "starts_at", "expires_at")
+_WHEN: Final = ("name", *ScheduleSpec.model_fields)
 """What of a job says when it fires."""
 JOBS_AT_ONCE: Final = 500
 BYTES_AT_ONCE: Final = 4 << 20
@@ -46,15 +45,15 @@ class Action(StrEnum):
 
     @property
     def done(self) -> bool:
-        """Whether the job is then as it was in Dkron."""
+        """Whether the job is then as it was in the source."""
         return self not in (Action.KEPT, Action.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Fires:
-    """The next fires as {time (UTC), local}: as Dkron has them and as they are here."""
+    """The next fires as {time (UTC), local}: as the source has them and as they are here."""
 
-    dkron: tuple[dict[str, str], ...]
+    source: tuple[dict[str, str], ...]
     here: tuple[dict[str, str], ...]
 
 
@@ -142,27 +141,10 @@ def _ordered(made: Sequence[Plan], stored: Mapping[str, Job]) -> list[Plan]:
 
 def _fires(client: Client, job: Mapped, now: int) -> Fires:
     document = job.document
-    schedule, timezone = job.source.get("schedule") or "", job.source.get("timezone") or ""
-    ahead, starts, expires = (
-        parse_rfc3339(text) if (text := job.source.get(key)) else 0 for key in ("next", "starts_at", "expires_at")
-    )
-    try:
-        theirs = fires(
-            schedule,
-            timezone,
-            job.dialect,
-            job=str(job.source["name"]),
-            after=max(now, starts - 1),
-            count=FIRES,
-            next_fire=ahead or None,
-        )
-    except ValueError:  # a parent was missing: nothing ever read the schedule
-        theirs = []
-    zone = ZoneInfo(timezone or local_zone())
+    zone = ZoneInfo(document.get("timezone") or local_zone())
+    theirs = job.reading(now, FIRES) if job.reading else ()
     told = tuple(
-        {"time": rfc3339(fire), "local": datetime.fromtimestamp(fire // SECOND, zone).isoformat()}
-        for fire in theirs
-        if not expires or fire <= expires
+        {"time": rfc3339(fire), "local": datetime.fromtimestamp(fire // SECOND, zone).isoformat()} for fire in theirs
     )
     ours = client.preview({key: document[key] for key in _WHEN if key in document}, count=FIRES)
     return Fires(told, tuple({"time": fire["time"], "local": fire["local"]} for fire in ours))

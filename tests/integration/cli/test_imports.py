@@ -66,7 +66,7 @@ def test_database_of_a_dkron_1(agent: Agent, dkron: Dkron) -> None:
     # Those counted from the start of a server may come at other times, the others never.
     for job in taken:
         if not job["schedule"].startswith("@every"):
-            assert job["dkron_fires"] == job["fires"]
+            assert job["source_fires"] == job["fires"]
             assert not job["changes"]
         else:
             assert [change["kind"] for change in job["changes"]] == ["every"]
@@ -110,7 +110,7 @@ def test_five_fields_keep_their_fires(agent: Agent, dkron: Dkron, tmp_path: Path
     (taken,) = dkron.json("import", "dkron", str(file))
     assert taken["schedule"] == "30 */15 9 * * *"
     assert len(taken["fires"]) == 3
-    assert taken["dkron_fires"] == taken["fires"]
+    assert taken["source_fires"] == taken["fires"]
     assert [change["kind"] for change in taken["changes"]] == ["five_fields", "pattern"]
     told = dkron("import", "dkron", str(file), "--format", "pretty")
     assert "has seconds first" in told
@@ -169,3 +169,57 @@ def test_a_damaged_file_changes_nothing(agent: Agent, dkron: Dkron, tmp_path: Pa
     told = dkron("import", "boltdb", str(BOLTDB), "--keyspace", "cron", code=2)
     assert "no jobs of a Dkron under 'cron'" in told
     assert "it has dkron" in told
+
+
+CRONTAB = """\
+MAILTO=ops@example.com
+30 2 * * 1-5 root /opt/backup.sh --all
+@reboot root /opt/warm-up
+*/5 * * * nobody half a line
+"""
+TIMER = "[Timer]\nOnCalendar=Mon *-*~7/1 03:00 UTC\nPersistent=true\n"
+CRON_JOB = """\
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: report}
+spec:
+  schedule: "0 */2 * * *"
+  timeZone: Europe/Berlin
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          containers: [{name: main, image: shop, command: [/opt/report]}]
+"""
+
+
+def test_cron_systemd_kubernetes_and_nrpe(agent: Agent, dkron: Dkron, tmp_path: Path) -> None:
+    """Each is taken by a real server as it was planned, its fires are the same by both readings, and again is safe."""
+    (tmp_path / "crontab").write_text(CRONTAB)
+    (tmp_path / "dump.timer").write_text(TIMER)
+    (tmp_path / "dump.service").write_text("[Service]\nExecStart=/bin/true\n")
+    (tmp_path / "cronjob.yml").write_text(CRON_JOB)
+    (tmp_path / "nrpe.cfg").write_text("command[check_load]=/bin/echo OK\n")
+    sources = {
+        "crontab": ("--system", str(tmp_path / "crontab")),
+        "systemd": (str(tmp_path / "dump.timer"),),
+        "kubernetes": (str(tmp_path / "cronjob.yml"),),
+        "nrpe": (str(tmp_path / "nrpe.cfg"),),
+    }
+    for kind, arguments in sources.items():
+        for action in ("created", "unchanged"):
+            given = (*arguments, "--tag", "dkron_server=true:1")
+            found = json.loads(dkron("import", kind, *given, "--format", "json", code=int(kind == "crontab")))
+            assert {job["action"] for job in found if not job["problem"]} == {action}
+            for job in found:
+                if job["schedule"] and job["schedule"] != "@manually" and kind != "nrpe":
+                    assert job["source_fires"] == job["fires"]
+                    assert len(job["fires"]) == 3
+    here = jobs(agent)
+    assert set(here) == {"backup", "warm-up", "dump", "report", "check_load"}
+    assert all(job["tags"] == {"dkron_server": "true:1"} for job in here.values())
+    told = dkron("import", "crontab", "--system", str(tmp_path / "crontab"), "--format", "pretty", code=1)
+    assert "kept      backup" in told
+    assert "! cron mailed its output to ops@example.com" in told
+    assert "next fires, in cron and here: " in told
+    assert "! it ran on one machine; here, without tags, it runs on every node" in told

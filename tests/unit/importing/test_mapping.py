@@ -9,7 +9,8 @@ import pytest
 
 from dkronpy.importing.changes import Kind
 from dkronpy.importing.dump import Dump, DumpError, from_documents, from_pairs
-from dkronpy.importing.mapping import Mapped, mapped, name_for
+from dkronpy.importing.mapped import Mapped, name_for
+from dkronpy.importing.mapping import mapped
 from dkronpy.model.execution import State
 from dkronpy.model.execution_spec import parse_execution
 from dkronpy.model.times import parse_rfc3339
