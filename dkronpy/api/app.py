@@ -18,6 +18,7 @@ from dkronpy.api.events import Events
 from dkronpy.api.executions import ExecutionRoutes
 from dkronpy.api.explain import ExplainRoutes
 from dkronpy.api.exposition import MetricsRoutes
+from dkronpy.api.graph import GraphRoutes
 from dkronpy.api.groups import GroupRoutes
 from dkronpy.api.heatmap import HeatmapRoutes
 from dkronpy.api.imports import ImportRoutes
@@ -62,6 +63,7 @@ def build(services: Services) -> web.Application:
         ChangeRoutes(context),
         RestoreRoutes(context),
         ClusterRoutes(context),
+        GraphRoutes(context),
         GroupRoutes(context),
         SettingsRoutes(context),
         KeyringRoutes(context),

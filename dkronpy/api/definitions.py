@@ -35,7 +35,7 @@ def checked_job(data: object, *, now: int, old: Job | None = None, calendars: Co
     except ScheduleError as error:
         errors.append((error.field, str(error)))
     unchanged = old is not None and _timing(old) == _timing(job)
-    if schedule is not None and not unchanged and not spec.parent_job and _is_past(schedule, now):
+    if schedule is not None and not unchanged and job.dependency is None and _is_past(schedule, now):
         errors.append(("schedule", f"{spec.schedule!r} is already past: write a time to come"))
     try:
         blackout_spans(job.blackouts, job.timezone)

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dkronpy.api.answers import answer
 from dkronpy.api.context import Context
+from dkronpy.api.graph import follows, standing, state_of
 from dkronpy.api.requests import time
 from dkronpy.api.shapes import ExecutionShape, execution_shape, time_or_null
 from dkronpy.history.contract import Query
@@ -61,7 +62,7 @@ _REASONS: Final = {
     Reason.GROUP_FULL: "all places in its concurrency groups were taken",
     Reason.CANCELLED: "somebody ended it while it waited",
     Reason.DELETED: "the job was deleted while it waited",
-    Reason.DISABLED: "its parent succeeded, but the job was disabled, not begun or expired",
+    Reason.DISABLED: "its parents would have started it, but it was disabled, not begun or expired",
 }
 
 
@@ -116,6 +117,8 @@ class ExplainRoutes:
             verdict, words = Verdict.NO_JOB, "the job did not exist then"
         elif fire is None:
             verdict, words = Verdict.NO_FIRE, _no_fire(job, schedule, at)
+            if job.dependency is not None and (progress := standing(job, state_of(self._services.mirror, name), now)):
+                words += f"; {progress}"
         elif fire > now:
             verdict, words = self._to_come(job, fire)
         else:
@@ -211,7 +214,7 @@ def in_force(edits: Sequence[Edit], second: int, at: int) -> tuple[Edit | None, 
 def _readable(job: Job) -> Schedule | None:
     """The schedule; None for a child's, and for one that this version can't read."""
     try:
-        return None if job.parent_job else compiled(job)
+        return compiled(job) if job.dependency is None else None
     except ScheduleError:
         return None
 
@@ -234,14 +237,15 @@ def _from_records(executions: Sequence[Execution]) -> tuple[Verdict, str]:
         return Verdict.WAITING, f"it waits: {why}{f' ({first.error})' if first.error else ''}"
     states = ", ".join(f"{execution.node} {execution.state} (attempt {execution.attempt})" for execution in executions)
     over = any(execution.state.final for execution in executions)
-    return Verdict.RAN if over else Verdict.IN_FLIGHT, f"by {first.trigger}: {states}"
+    by = "".join(f", after {run.job} group {run.group}" for run in (first.origin.parents if first.origin else ()))
+    return Verdict.RAN if over else Verdict.IN_FLIGHT, f"by {first.trigger}{by}: {states}"
 
 
 def _no_fire(job: Job, schedule: Schedule | None, at: int) -> str:
     if job.disabled:
         return "the job was disabled"
-    if job.parent_job:
-        return f"the job runs when its parent {job.parent_job!r} succeeds, not by time"
+    if job.dependency is not None:
+        return f"the job runs after {follows(job.dependency)}, not by time"
     if job.starts_at is not None and at < job.starts_at:
         return f"the job starts at {rfc3339(job.starts_at)}"
     if job.expires_at is not None and at > job.expires_at:

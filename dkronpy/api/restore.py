@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections import Counter
 from typing import Any, Final, cast
 
 from aiohttp import BodyPartReader, web
@@ -14,9 +14,10 @@ from dkronpy.api.context import Context
 from dkronpy.api.definitions import checked_job, name_in
 from dkronpy.api.errors import Problem, invalid
 from dkronpy.api.requests import by, decode, read_body
-from dkronpy.catalog.jobs import MAX_ANCESTORS
+from dkronpy.catalog.jobs import MAX_ANCESTORS, MAX_CHILDREN
 from dkronpy.model.fields import SpecError
 from dkronpy.model.job import Job, JobState
+from dkronpy.model.lineage import LoopError, ancestors, generations
 from dkronpy.model.spec import parse_state
 
 MAX_BACKUP: Final = 64 << 20
@@ -42,24 +43,47 @@ class RestoreRoutes:
         Answers, as Dkron does, with a JSON string that holds a JSON list."""
         backup = _checked(decode(await _file(request)))
         who = by(request)
-        for generation in _generations(backup, self._known_parents(backup)):
+        for generation in self._generations(backup):
             for start in range(0, len(generation), _AT_ONCE):
-                part = generation[start : start + _AT_ONCE]
+                part = [backup[name] for name in generation[start : start + _AT_ONCE]]
                 await asyncio.gather(*(self._jobs.put(job, by=who, state=state) for job, state in part))
         return answer(request, encode([f"success create {name}" for name in backup]).decode())
 
-    def _known_parents(self, backup: Backup) -> dict[str, int]:
-        """How many ancestors the stored jobs have that are named as parents and are not replaced by the backup."""
-        depths: dict[str, int] = {}
-        for job, _ in backup.values():
-            name = job.parent_job
-            if name and name not in backup and name in self._mirror.jobs:
-                depth = 0
-                parent = name
-                while parent := (self._mirror.jobs[parent].value.parent_job if parent in self._mirror.jobs else ""):
-                    depth += 1
-                depths[name] = depth
-        return depths
+    def _generations(self, backup: Backup) -> list[list[str]]:
+        """The jobs' names in the order in which they can be stored, parents before their children.
+
+        Raises SpecError for parents that are missing, too many, or form a loop."""
+        stored = self._mirror.jobs
+
+        def parents(name: str) -> tuple[str, ...]:
+            if name in backup:
+                return backup[name][0].parents
+            return stored[name].value.parents if name in stored else ()
+
+        errors: list[tuple[str, str]] = []
+        try:
+            found = generations({name: parents(name) for name in backup})
+            for name, (job, _) in backup.items():
+                missing = [parent for parent in job.parents if parent not in backup and parent not in stored]
+                errors += [(_parents_of(job), f"{parent!r} is neither in the backup nor stored") for parent in missing]
+                if len(ancestors(name, parents)) > MAX_ANCESTORS:
+                    errors.append((_parents_of(job), f"a job has at most {MAX_ANCESTORS} ancestors"))
+        except LoopError as error:
+            raise SpecError([(_parents_of(backup[error.path[-1]][0]), str(error))]) from None
+        children = Counter(parent for job, _ in backup.values() for parent in job.parents)
+        errors += [
+            (f"{name}.dependent_jobs", f"a job is the parent of at most {MAX_CHILDREN} others, not {count}")
+            for name, count in children.items()
+            if count + len(self._mirror.children.get(name, set()) - backup.keys()) > MAX_CHILDREN
+        ]
+        if errors:
+            raise SpecError(errors[:MAX_ERRORS])
+        return found
+
+
+def _parents_of(job: Job) -> str:
+    """The field that names the parents."""
+    return f"{job.name}.{'parent_job' if job.parent_job else 'depends_on'}"
 
 
 async def _file(request: web.Request) -> bytes:
@@ -108,38 +132,3 @@ def _checked(data: Any) -> Backup:
     if errors:
         raise SpecError(errors[:MAX_ERRORS])
     return backup
-
-
-def _generations(backup: Backup, known: Mapping[str, int]) -> list[list[tuple[Job, JobState]]]:
-    """The jobs in the order in which they can be stored: first those without a parent in the backup, then their
-    children, and so on. `known` tells how many ancestors other parents have.
-
-    Raises SpecError for parents that are missing or form a loop."""
-    errors = [
-        (f"{job.name}.parent_job", f"{job.parent_job!r} is neither in the backup nor stored")
-        for job, _ in backup.values()
-        if job.parent_job and job.parent_job not in backup and job.parent_job not in known
-    ]
-    children: dict[str, list[str]] = {}
-    for job, _ in backup.values():
-        if job.parent_job in backup:
-            children.setdefault(job.parent_job, []).append(job.name)
-    depths: dict[str, int] = {}
-    wave: Iterable[str] = [name for name, (job, _) in backup.items() if job.parent_job not in backup]
-    generations: list[list[tuple[Job, JobState]]] = []
-    while generation := list(wave):
-        for name in generation:
-            parent = backup[name][0].parent_job
-            depths[name] = depths[parent] + 1 if parent in depths else known[parent] + 1 if parent in known else 0
-            if depths[name] > MAX_ANCESTORS:
-                errors.append((f"{name}.parent_job", f"a chain of parents has at most {MAX_ANCESTORS} jobs"))
-        generations.append([backup[name] for name in generation])
-        wave = [child for name in generation for child in children.get(name, ())]
-    errors.extend(
-        (f"{name}.parent_job", "leads back to the job itself: a loop of parents")
-        for name in backup
-        if name not in depths
-    )
-    if errors:
-        raise SpecError(errors[:MAX_ERRORS])
-    return generations

@@ -10,6 +10,7 @@ from aiohttp import web
 from dkronpy.api.answers import answer
 from dkronpy.api.context import Context
 from dkronpy.api.errors import invalid
+from dkronpy.api.graph import follows
 from dkronpy.api.requests import integer, json_object
 from dkronpy.model.duration import format_duration
 from dkronpy.model.job import Job
@@ -48,7 +49,7 @@ class ScheduleRoutes:
     async def next(self, request: web.Request) -> web.Response:
         job = self._context.held(request.match_info["job"]).value
         count = integer(request, "count", DEFAULT_COUNT, least=1, most=MAX_COUNT)
-        if job.parent_job:
+        if job.dependency is not None:
             return answer(request, {"description": description(job), "fires": []})
         found = self._fires(job, _compiled(job), count)
         return answer(request, {"description": description(job), "fires": found})
@@ -80,8 +81,8 @@ class ScheduleRoutes:
 
 def description(job: Job) -> str:
     """When the job fires, in plain English. Its schedules must be readable."""
-    if job.parent_job:
-        return f"After every success of {job.parent_job}"
+    if job.dependency is not None:
+        return f"After {follows(job.dependency)}"
     words: list[str] = []
     for text, zone in [(job.schedule, ""), *((entry.schedule, entry.timezone) for entry in job.schedules)]:
         if text:

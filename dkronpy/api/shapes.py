@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from dkronpy.catalog.mirror import Held
 from dkronpy.history.contract import Output
+from dkronpy.model.dependency import ParentRun
 from dkronpy.model.duration import format_duration
 from dkronpy.model.execution import Execution, Origin, State
 from dkronpy.model.job import Catchup, Job, JobState, Retry
 from dkronpy.model.member import Member
 from dkronpy.model.records import Drain
-from dkronpy.model.spec import blackout_document
+from dkronpy.model.spec import blackout_document, dependency_document
 from dkronpy.model.times import rfc3339
 
 
@@ -65,6 +67,7 @@ class JobShape(msgspec.Struct, frozen=True, gc=False):
     ephemeral: bool
     starts_at: str | None
     expires_at: str | None
+    depends_on: dict[str, Any] | None
     schedules: list[EntryShape]
     spread: str
     calendars: list[str]
@@ -102,6 +105,7 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         retries=job.retries,
         dependent_jobs=sorted(children) or None,
         parent_job=job.parent_job,
+        depends_on=None if job.depends_on is None else dependency_document(job.depends_on),
         processors=job.processors,
         concurrency=job.concurrency.value,
         executor=job.executor,
@@ -145,6 +149,18 @@ def _catchup_shape(catchup: Catchup) -> CatchupShape:
 _NO_ORIGIN = Origin()
 
 
+class ParentRunShape(msgspec.Struct, frozen=True, gc=False):
+    """A parent's run that started an execution, or waits to."""
+
+    job: str
+    group: int
+    finished_at: str | None
+
+
+def parent_runs(runs: Iterable[ParentRun]) -> list[ParentRunShape]:
+    return [ParentRunShape(run.job, run.group, time_or_null(run.at)) for run in runs]
+
+
 class ExecutionShape(msgspec.Struct, frozen=True, gc=False):
     """One execution; `output` is left out where only the record is told of."""
 
@@ -180,6 +196,7 @@ class ExecutionShape(msgspec.Struct, frozen=True, gc=False):
     replaced: tuple[str, ...]
     env: dict[str, str]
     concurrency_group: str
+    parents: list[ParentRunShape]
 
 
 def execution_shape(execution: Execution, output: Output | None, *, with_output: bool = True) -> ExecutionShape:
@@ -218,6 +235,7 @@ def execution_shape(execution: Execution, output: Output | None, *, with_output:
         replaced=execution.replaced,
         env=execution.env,
         concurrency_group=execution.concurrency_group,
+        parents=parent_runs(origin.parents),
     )
 
 

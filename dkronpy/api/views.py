@@ -29,7 +29,7 @@ _NEVER: Final = 1 << 63
 class _View:
     revision: int
     schedule: Schedule | None
-    """None for a job that is started by its parent."""
+    """None for a job that is started by its parents."""
     until: int = 0
     """When `next` is over (ns)."""
     next: int | None = None
@@ -127,8 +127,8 @@ class JobViews:
                 case "jobs":
                     self._views.pop(change.name, None)
                     for job in (change.old, change.new):
-                        if job is not None and job.parent_job:
-                            self._stale(job.parent_job)
+                        for parent in () if job is None else job.parents:
+                            self._stale(parent)
                     if change.old is None or change.new is None:
                         self._names = None
                 case "calendars":
@@ -157,7 +157,7 @@ async def unhurried(jobs: Iterable[Held[Job]]) -> AsyncIterator[Held[Job]]:
 
 def _schedule(job: Job) -> Schedule | None:
     """The job's own schedule; None where it has none, or where this version can't read what another has stored."""
-    if job.parent_job:
+    if job.dependency is not None:
         return None
     try:
         return compiled(job)

@@ -15,13 +15,15 @@ from dkronpy.catalog.writing import commit, free_group
 from dkronpy.model.calendar import Calendar, CalendarRecord, CalendarRevision
 from dkronpy.model.execution import Trigger
 from dkronpy.model.job import Edit, Job, JobState
+from dkronpy.model.lineage import LoopError, ancestors
 from dkronpy.model.records import Clear, ClusterSettings, ConcurrencyGroup, Drain, KillRecord, Pause, TriggerRecord
 from dkronpy.model.run import Key
 from dkronpy.store.contract import Delete, Guard, Operation, Put, Store
 
-MAX_ANCESTORS = 30
-"""Longest chain of parents; each is guarded in the commit that makes the chain longer."""
-
+MAX_ANCESTORS = 50
+"""Parents of a job, and of its parents; each is guarded in the commit that names it."""
+MAX_CHILDREN = 500
+"""Jobs that name the same parent: the end of its run tells each of them, and the run's record lists them."""
 
 KEPT_REVISIONS = 7 * 86_400_000_000_000
 """How long (ns) a calendar's replaced revision is kept: fires decided later than that follow a newer one."""
@@ -152,7 +154,9 @@ class Jobs:
             _expected(held, expect)
             if children := self._mirror.children.get(name):
                 raise HasDependents(
-                    "dependent_jobs", f"job {name!r} is the parent of {', '.join(sorted(children))}: delete those first"
+                    "dependent_jobs",
+                    f"job {name!r} is the parent of {', '.join(sorted(children))}: "
+                    "delete those first, or take it out of their parents",
                 )
             since = max(self._now(), held.value.since + 1)
             guards = [Guard(self._keys.job(name), held.revision)]
@@ -290,22 +294,26 @@ class Jobs:
         return await commit(self._store, self._mirror, guards, operations)
 
     def _ancestors(self, job: Job) -> list[Guard]:
-        """Guards that keep the chain of parents as it was checked: no loop, nobody missing."""
-        guards: list[Guard] = []
-        parent = job.parent_job
-        while parent:
-            held = self._mirror.jobs.get(parent)
-            if parent == job.name:
-                raise JobError("parent_job", "a job can't be its own parent, directly or through others")
-            if held is None:
-                if not guards:
-                    raise ParentNotFound("parent_job", f"parent_job {parent!r} does not exist: create it first")
-                break
-            if len(guards) == MAX_ANCESTORS:
-                raise JobError("parent_job", f"a chain of parents has at most {MAX_ANCESTORS} jobs")
-            guards.append(Guard(self._keys.job(parent), held.revision))
-            parent = held.value.parent_job
-        return guards
+        """Guards that keep the job's ancestors as they were checked: no loop, nobody missing, not too many."""
+        jobs = self._mirror.jobs
+        field = "parent_job" if job.parent_job else "depends_on"
+        for parent in job.parents:
+            if parent not in jobs and parent != job.name:
+                raise ParentNotFound(field, f"the parent {parent!r} does not exist: create it first")
+            siblings = self._mirror.children.get(parent, ())
+            if len(siblings) >= MAX_CHILDREN and job.name not in siblings:
+                raise JobError(field, f"{parent!r} is the parent of {MAX_CHILDREN} jobs already; more it can't be")
+
+        def parents(name: str) -> tuple[str, ...]:
+            return job.parents if name == job.name else jobs[name].value.parents if name in jobs else ()
+
+        try:
+            found = [name for name in ancestors(job.name, parents) if name in jobs]
+        except LoopError as error:
+            raise JobError(field, f"{error}: a job can't be its own parent, directly or through others") from None
+        if len(found) > MAX_ANCESTORS:
+            raise JobError(field, f"a job has at most {MAX_ANCESTORS} ancestors, parents of parents included")
+        return [Guard(self._keys.job(name), jobs[name].revision) for name in found]
 
 
 def _expected(held: Held[Job] | None, expect: int | None) -> None:

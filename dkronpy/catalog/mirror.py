@@ -95,6 +95,8 @@ class Mirror:
         self.states: dict[str, Held[JobState]] = {}
         self.runs: dict[str, dict[Key, Held[Execution]]] = {}
         """Executions still in the store, by job."""
+        self.untold: dict[tuple[str, int], tuple[str, ...]] = {}
+        """Jobs that the leader has still to tell how a group ended, by group."""
         self._groups: dict[tuple[str, int], tuple[Key, ...]] = {}
         self.triggers: dict[tuple[str, int], Held[TriggerRecord]] = {}
         self.kills: dict[Key, Held[KillRecord]] = {}
@@ -258,6 +260,9 @@ class Mirror:
             self._groups[(name, group)] = tuple(new)
         if not runs:
             del self.runs[name]
+        self.untold.pop((name, group), None)
+        if record is not None and record.children:
+            self.untold[name, group] = record.children
         return [
             Change("runs", name, execution_id(*key[1:]), old.get(key), new.get(key))
             for key in {**old, **new}
@@ -265,17 +270,15 @@ class Mirror:
         ]
 
     def _link(self, name: str, old: Held[Job] | None, new: Held[Job] | None) -> None:
-        before = "" if old is None else old.value.parent_job
-        after = "" if new is None else new.value.parent_job
-        if before == after:
-            return
-        if before:
-            siblings = self.children[before]
+        before = set[str]() if old is None else set(old.value.parents)
+        after = set[str]() if new is None else set(new.value.parents)
+        for parent in before - after:
+            siblings = self.children[parent]
             siblings.discard(name)
             if not siblings:
-                del self.children[before]
-        if after:
-            self.children.setdefault(after, set()).add(name)
+                del self.children[parent]
+        for parent in after - before:
+            self.children.setdefault(parent, set()).add(name)
 
 
 K = TypeVar("K")

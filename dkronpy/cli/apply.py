@@ -149,7 +149,8 @@ def _check(client: Client, documents: Sequence[Document]) -> list[Plan]:
         try:
             _place(client, plan, plans, ordered)
         except ValueError as error:
-            problems.append(f"{plan.place}: {plan.name}: parent_job: {error}")
+            field = "depends_on" if plan.new["depends_on"] else "parent_job"
+            problems.append(f"{plan.place}: {plan.name}: {field}: {error}")
     if problems:
         raise CommandError("nothing was written: not all jobs are valid", Exit.USAGE, tuple(problems))
     return list(ordered.values())
@@ -214,19 +215,29 @@ def _stored(client: Client, name: object) -> tuple[Job | None, str]:
 def _place(
     client: Client, plan: Plan, plans: Mapping[str, Plan], ordered: dict[str, Plan], below: tuple[str, ...] = ()
 ) -> None:
-    """Put a plan into the order, its parent before it. Raises ValueError for a parent that is missing, and for a loop
+    """Put a plan into the order, its parents before it. Raises ValueError for a parent that is missing, and for a loop
     of parents."""
+    from dkronpy.model.lineage import LoopError
+
     line = (*below, plan.name)
     if plan.name in below:
-        raise ValueError(f"a loop of parents: {' → '.join(line[line.index(plan.name) :])}")
+        raise LoopError(line[line.index(plan.name) :][::-1])
     if plan.name in ordered:
         return
-    parent = plan.new["parent_job"]
-    if parent in plans:
-        _place(client, plans[parent], plans, ordered, line)
-    elif parent and _stored(client, parent)[0] is None:
-        raise ValueError(f"there is no job {parent}, neither in these files nor on the server")
+    for parent in _parents(plan.new):
+        if parent in plans:
+            _place(client, plans[parent], plans, ordered, line)
+        elif _stored(client, parent)[0] is None:
+            raise ValueError(f"there is no job {parent}, neither in these files nor on the server")
     ordered[plan.name] = plan
+
+
+def _parents(document: Mapping[str, Any]) -> list[str]:
+    """The names of a job's parents."""
+    if document["parent_job"]:
+        return [str(document["parent_job"])]
+    depends_on = cast("dict[str, Any] | None", document["depends_on"])
+    return [str(parent["job"]) for parent in depends_on["parents"]] if depends_on else []
 
 
 def _preview(client: Client, plans: Iterable[Plan]) -> None:
@@ -241,7 +252,7 @@ def _preview(client: Client, plans: Iterable[Plan]) -> None:
 
 def _schedule(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What says when a job fires; None where it fires only after its parent, or not at all."""
-    if document is None or document["parent_job"] or document["disabled"]:
+    if document is None or _parents(document) or document["disabled"]:
         return None
     return {field: document[field] for field in _SCHEDULING if field in document}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dkronpy.cli import apply, triggers
+from dkronpy.cli import apply, graph, triggers
 from dkronpy.cli.exits import Exit
 from dkronpy.cli.fires import fire_listing
 from dkronpy.cli.output import Column, Field, Listing, pairs, state_style
@@ -63,6 +63,7 @@ def add_commands(commands: Subcommands) -> None:
     show.add_argument("name", metavar="JOB")
 
     apply.add_command_to(group)
+    graph.add_command_to(group)
 
     delete = add_command(
         group, "delete", delete_jobs, "delete jobs and their history", examples=["dkron job delete old-report"]
@@ -120,7 +121,7 @@ def job_listing(now: datetime) -> Listing:
         (
             Column("NAME", lambda job: job["name"], whole=True),
             Column("STATE", job_state, style=state_style),
-            Column("SCHEDULE", lambda job: _schedules(job) or f"after {job['parent_job']}", rank=1),
+            Column("SCHEDULE", lambda job: _schedules(job) or _parents(job), rank=1),
             Column("NEXT", lambda job: show_relative(None if job["disabled"] else job["next"], now), rank=2),
             Column("LAST", lambda job: show_relative(_last(job), now), rank=3),
             Column("OK", lambda job: str(job["success_count"]), rank=4, right=True),
@@ -147,6 +148,17 @@ def _schedules(job: Job) -> str:
     """The job's schedules in short."""
     more = [entry["schedule"] for entry in job.get("schedules", ())]
     return ", ".join(filter(None, (job["schedule"], *more)))
+
+
+def _parents(job: Job) -> str:
+    """What the job runs after, in short."""
+    depends_on = job.get("depends_on")
+    if not depends_on:
+        return f"after {job['parent_job']}" if job["parent_job"] else ""
+    parts = [
+        parent["job"] + ("" if parent["on"] == "success" else f" ({parent['on']})") for parent in depends_on["parents"]
+    ]
+    return f"after {(' and ' if depends_on['require'] == 'all' else ' or ').join(parts)}"
 
 
 def list_jobs(context: Context, arguments: Namespace) -> Exit:
@@ -184,7 +196,7 @@ def _fields(job: Job, now: datetime) -> list[Field]:
         Field("State", state, state_style(state)),
         Field("Schedule", _schedules(job)),
         Field("Time zone", job["timezone"]),
-        Field("Runs after", job["parent_job"]),
+        Field("Runs after", _parents(job).removeprefix("after ")),
         Field("Next", "" if job["disabled"] else both(job["next"])),
         Field("Last success", both(job["last_success"])),
         Field("Last failure", both(job["last_error"])),

@@ -14,6 +14,7 @@ from dkronpy.client.shapes import (
     Execution,
     Explanation,
     Fire,
+    GraphJob,
     Job,
     KeyReport,
     Member,
@@ -93,6 +94,11 @@ class Client:
         body = {name: value for name, value in given.items() if value is not None}
         answer = self._ask("POST", f"{_job(name)}/run", body=body or None)
         return int(answer["run"]["group"])
+
+    def graph(self, name: str | None = None) -> list[GraphJob]:
+        """The jobs that run after others, or are run after; with a name, only those that it is connected with."""
+        path = f"{_job(name)}/graph" if name else "/v1/graph"
+        return cast("list[GraphJob]", self._ask("GET", path)["jobs"])
 
     def triggers(self, job: str = "") -> list[Trigger]:
         """Runs that were asked for and have not begun, of one job or of all, those that are due first."""

@@ -35,6 +35,7 @@ class Job(TypedDict):
     ephemeral: bool
     starts_at: str | None
     expires_at: str | None
+    depends_on: dict[str, Any] | None
     schedules: list[dict[str, Any]]
     spread: str
     calendars: list[str]
@@ -73,6 +74,36 @@ class ConcurrencyGroup(TypedDict):
     waiting: list[GroupUse]
 
 
+class ParentRun(TypedDict):
+    """A parent's run that started an execution, or waits to."""
+
+    job: str
+    group: int
+    finished_at: str | None
+
+
+class GraphParent(TypedDict):
+    """A job that is run after, on which outcome; `met` are its runs that wait for those of the other parents."""
+
+    job: str
+    on: str
+    exists: bool
+    met: list[ParentRun]
+
+
+class GraphJob(TypedDict):
+    """A job among those that run after each other."""
+
+    name: str
+    status: str
+    disabled: bool
+    running: int
+    parents: list[GraphParent]
+    require: str | None
+    window: str | None
+    children: list[str]
+
+
 class Execution(TypedDict):
     """One execution of a job on one node. `group` is the fire's time (or the request's) in ns since the epoch."""
 
@@ -107,6 +138,7 @@ class Execution(TypedDict):
     count: int
     replaced: list[str]
     env: dict[str, str]
+    parents: list[ParentRun]
 
 
 class Trigger(TypedDict):

@@ -17,6 +17,7 @@ from dkronpy.importing.mapped import Mapped
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution_spec import parse_execution
 from dkronpy.model.fields import SpecError
+from dkronpy.model.lineage import LoopError, ancestors
 from dkronpy.model.spec import ScheduleSpec, parse_spec, parse_state, to_document, to_job
 from dkronpy.model.times import rfc3339
 from dkronpy.schedule import local_zone
@@ -130,11 +131,14 @@ def _ordered(made: Sequence[Plan], stored: Mapping[str, Job]) -> list[Plan]:
         ordered += wave
         ready.update(plan.job.name for plan in wave)
         waiting = [plan for plan in waiting if plan.job.name not in ready]
+    parents = {plan.job.name: [str(plan.job.document["parent_job"])] for plan in waiting}
     for plan in waiting:
         plan.action = Action.REFUSED
-        plan.problem = (
-            f"parent_job: {plan.job.document['parent_job']!r} can't be taken either, or is below the job itself"
-        )
+        try:
+            ancestors(plan.job.name, lambda name: parents.get(name, ()))
+            plan.problem = f"parent_job: {plan.job.document['parent_job']!r} can't be taken either"
+        except LoopError as error:
+            plan.problem = f"parent_job: {error}"
         plan.executions = []
     return [*ordered, *waiting, *(plan for plan in made if not plan.action.done and plan not in waiting)]
 

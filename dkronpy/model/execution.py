@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from dkronpy.model.dependency import ParentRun
+
 
 class State(StrEnum):
     """Where an execution stands. The last seven are final."""
@@ -52,7 +54,7 @@ class Trigger(StrEnum):
     MANUAL = "manual"
     """Run now, by API or command."""
     PARENT = "parent"
-    """The parent job's group succeeded."""
+    """Groups of its parents ended as it wants."""
     CREATE = "create"
     """`?runoncreate`."""
     FILE = "file"
@@ -89,7 +91,7 @@ class Reason(StrEnum):
     DELETED = "deleted"
     """The job was deleted while it waited."""
     DISABLED = "disabled"
-    """A parent's success would have started it, but the job is disabled, not begun or expired."""
+    """Its parents would have started it, but the job is disabled, not begun or expired."""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -101,6 +103,8 @@ class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     type: str = ""
     description: str = ""
     data: str = ""
+    parents: tuple[ParentRun, ...] = ()
+    """The runs of its job's parents that started it."""
 
 
 class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from dkronpy.model.calendar import Blackout
+from dkronpy.model.dependency import Dependency, Parent, ParentRun
 from dkronpy.model.duration import SECOND
 
 QUEUE_LIMIT = 100
@@ -120,6 +121,8 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     retries: int = 0
     retry: Retry = Retry()
     parent_job: str = ""
+    """Dkron's way to name one parent; `dependency` has the parents however they are written."""
+    depends_on: Dependency | None = None
     processors: dict[str, dict[str, str]] = {}
     concurrency: Concurrency = Concurrency.ALLOW
     executor: str = ""
@@ -136,6 +139,16 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Among jobs that wait for the same concurrency group the highest goes first."""
     wait_for_target: int = 0
     """ns that a fire waits for a node with the job's tags; then it is skipped."""
+
+    @property
+    def dependency(self) -> Dependency | None:
+        """The jobs after which this one runs; None for one that runs by time."""
+        return Dependency((Parent(self.parent_job),)) if self.parent_job else self.depends_on
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The names of the jobs after which this one runs."""
+        return (self.parent_job,) if self.parent_job else self.depends_on.names if self.depends_on else ()
 
 
 class JobStatus(StrEnum):
@@ -196,6 +209,8 @@ class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The group that `status` tells of, so that an older group that ends later does not replace it."""
     purge: int = 0
     """The time (ns) up to which the history and the edits of a deleted job of this name still have to go."""
+    met: tuple[ParentRun, ...] = ()
+    """Parents' groups that have met their condition and wait for those of the other parents, oldest first."""
     spent: bool = False
     """An ephemeral job that has succeeded: it fires no more and is about to be deleted."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from dkronpy.model.dependency import ParentRun
 from dkronpy.model.execution import Execution, Origin, Trigger
 
 
@@ -98,6 +99,7 @@ class TriggerRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     type: str = ""
     description: str = ""
     data: str = ""
+    parents: tuple[ParentRun, ...] = ()
 
     @property
     def planned(self) -> bool:
@@ -112,7 +114,7 @@ class TriggerRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def origin(self) -> Origin:
         """What its executions tell of it."""
-        return Origin(self.by, self.since, self.type, self.description, self.data)
+        return Origin(self.by, self.since, self.type, self.description, self.data, self.parents)
 
 
 class KillRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -147,6 +149,8 @@ class GroupRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     executions: tuple[Execution, ...]
     env: dict[str, str] = {}
     origin: Origin | None = None
+    children: tuple[str, ...] = ()
+    """Jobs that are still to be told how the group ended: it stays in the store until they are."""
 
     def unpacked(self) -> tuple[Execution, ...]:
         """The executions, each with the group's `env` and `origin`."""

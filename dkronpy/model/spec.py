@@ -13,6 +13,7 @@ import msgspec
 from pydantic import BeforeValidator, Field, model_validator
 
 from dkronpy.model.calendar import Blackout
+from dkronpy.model.dependency import Dependency, Outcome, Parent, Require
 from dkronpy.model.duration import SECOND, format_duration
 from dkronpy.model.executors import check
 from dkronpy.model.fields import (
@@ -50,6 +51,7 @@ MAX_RETRIES: Final = 100
 MAX_QUEUE: Final = 1000
 MAX_SCHEDULES: Final = 20
 """Entries of `schedules`."""
+MAX_PARENTS: Final = 20
 
 
 class RetrySpec(Spec):
@@ -114,6 +116,37 @@ class ScheduleSpec(Spec):
     expires_at: Time = None
 
 
+class ParentSpec(Spec):
+    """A job that is run after; its name alone will do."""
+
+    job: Annotated[Text, Field(min_length=1)]
+    on: Annotated[Outcome, Field(strict=False)] = Outcome.SUCCESS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, data: Any) -> Any:
+        return {"job": data} if isinstance(data, str) else data
+
+
+class DependencySpec(Spec):
+    """The jobs that are run after."""
+
+    parents: Annotated[list[ParentSpec], Field(max_length=MAX_PARENTS)]
+    require: Annotated[Require, Field(strict=False)] = Require.ALL
+    window: Duration = Dependency(()).window
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [parent.job for parent in self.parents]
+        if not names:
+            raise ValueError("names no parent: write parents: [extract, {job: check, on: completion}]")
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"names {', '.join(sorted(twice))} twice")
+        if self.window < SECOND:
+            raise ValueError("window must be at least 1s")
+        return self
+
+
 class JobSpec(ScheduleSpec):
     """A job as its user writes it."""
 
@@ -127,6 +160,7 @@ class JobSpec(ScheduleSpec):
     retries: Annotated[int, Field(ge=0, le=MAX_RETRIES)] = 0
     retry: RetrySpec = RetrySpec()
     parent_job: Text = ""
+    depends_on: DependencySpec | None = None
     processors: Annotated[dict[Key, Values], Field(max_length=MAX_ENTRIES)] = Field(default_factory=dict)
     concurrency: Annotated[
         Concurrency, Field(strict=False), BeforeValidator(lambda value: value if value != "" else Concurrency.ALLOW)
@@ -161,8 +195,10 @@ def parse_spec(data: object) -> JobSpec:
     """Check a decoded JSON object. Raises SpecError with everything that is wrong."""
     spec = validated(JobSpec, data)
     errors = _schedule_errors(spec)
-    if not spec.schedule and not spec.schedules and not spec.parent_job:
+    if not spec.schedule and not spec.schedules and not spec.parent_job and spec.depends_on is None:
         errors.append(("schedule", "is missing: write one such as @every 10s or 0 30 2 * * *, or name a parent_job"))
+    if spec.parent_job and spec.depends_on is not None:
+        errors.append(("depends_on", "is given beside parent_job: name all parents here, and set parent_job to null"))
     errors.extend(check(spec.executor, spec.executor_config))
     if errors:
         raise SpecError(errors)
@@ -242,6 +278,7 @@ def to_job(spec: JobSpec) -> Job:
         retries=spec.retries,
         retry=Retry(initial=retry.initial, factor=retry.factor, maximum=retry.maximum, on=retry.on),
         parent_job=spec.parent_job,
+        depends_on=None if spec.depends_on is None else _to_dependency(spec.depends_on),
         processors=spec.processors,
         concurrency=spec.concurrency,
         executor=spec.executor,
@@ -253,6 +290,19 @@ def to_job(spec: JobSpec) -> Job:
         priority=spec.priority,
         wait_for_target=spec.wait_for_target,
     )
+
+
+def _to_dependency(spec: DependencySpec) -> Dependency:
+    return Dependency(tuple(Parent(parent.job, parent.on) for parent in spec.parents), spec.require, spec.window)
+
+
+def dependency_document(dependency: Dependency) -> dict[str, Any]:
+    """What a job runs after, as its user writes it."""
+    return {
+        "parents": [{"job": parent.job, "on": parent.on.value} for parent in dependency.parents],
+        "require": dependency.require.value,
+        "window": format_duration(dependency.window),
+    }
 
 
 def to_document(job: Job) -> dict[str, Any]:
@@ -283,6 +333,7 @@ def to_document(job: Job) -> dict[str, Any]:
             "on": job.retry.on.value,
         },
         "parent_job": job.parent_job,
+        "depends_on": None if job.depends_on is None else dependency_document(job.depends_on),
         "processors": {name: dict(config) for name, config in job.processors.items()},
         "concurrency": job.concurrency.value,
         "executor": job.executor,

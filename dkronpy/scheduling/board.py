@@ -47,6 +47,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     limits: Mapping[str, int] = {}
     """Places by concurrency group."""
     calendars: Mapping[str, CalendarRecord] = {}
+    children: Mapping[tuple[str, int], tuple[str, ...]] = {}
+    """Jobs that are still to be told how a group ended, by group."""
     env: Mapping[str, str] = {}
     """The environment that every run of the cluster has."""
 
@@ -94,6 +96,8 @@ class Board(Definitions):
         self.lost: deque[tuple[Key, str]] = deque()
         self.archived: deque[tuple[str, int]] = deque()
         self.reorder: deque[Key] = deque()
+        self.owing: deque[tuple[str, int]] = deque()
+        """Groups whose children are to be told how they ended."""
         self.unarchived: list[Execution] = []
         """Final executions that an earlier leader may not have written to the history."""
         self.doomed: dict[str, int] = {}
@@ -104,8 +108,11 @@ class Board(Definitions):
         by_group: dict[tuple[str, int], list[Execution]] = {}
         for execution in snapshot.executions:
             by_group.setdefault((execution.job, execution.group), []).append(execution)
-        for executions in by_group.values():
-            self.add_group(Group(executions))
+        for key, executions in by_group.items():
+            children = snapshot.children.get(key, ())
+            self.add_group(Group(executions, children))
+            if children:
+                self.owing.append(key)
             self.unarchived.extend(execution for execution in executions if execution.state.final)
         for name, job in snapshot.jobs.items():
             if name not in snapshot.edits:
@@ -306,6 +313,7 @@ class Board(Definitions):
             self.archived,
             self.triggers_new and not self.coming,  # those that wait for an edit have to
             self.kills_new and not self.coming,
+            self.owing,
             self.debts,
             self.cleared,
             self.purged,

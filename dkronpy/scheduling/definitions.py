@@ -65,7 +65,7 @@ class Definitions:
     def schedule(self, job: Job) -> Schedule | None:
         """The compiled schedule; None, and logged, for one that this version can't read (it was checked when it was
         written)."""
-        if job.parent_job:
+        if job.dependency is not None:
             return None
         try:
             return compiled(job)
@@ -117,10 +117,12 @@ class Definitions:
         return Settled(old, schedule, since, until, owed, frozenset(state.settled))
 
     def _link(self, old: Job | None, new: Job | None) -> None:
-        if old is not None and old.parent_job:
-            self.children.get(old.parent_job, set()).discard(old.name)
-        if new is not None and new.parent_job:
-            self.children.setdefault(new.parent_job, set()).add(new.name)
+        if old is not None:
+            for parent in old.parents:
+                self.children[parent].discard(old.name)
+        if new is not None:
+            for parent in new.parents:
+                self.children.setdefault(parent, set()).add(new.name)
 
     def edited(self, name: str, edit: Edit) -> None:
         """A definition changed. Edits of a job come in order; those already known are ignored."""

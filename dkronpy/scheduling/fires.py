@@ -39,7 +39,7 @@ def compiled(job: Job) -> Schedule:
 def next_fire(job: Job, schedule: Schedule, after: int) -> int | None:
     """The first fire of this definition after `after` (ns), within its `starts_at` and `expires_at`; None when there
     is none."""
-    if job.disabled or job.parent_job:
+    if job.disabled or job.parent_job or job.depends_on is not None:
         return None
     if job.starts_at is not None and after < job.starts_at:
         after = job.starts_at - 1
@@ -51,7 +51,7 @@ def next_fire(job: Job, schedule: Schedule, after: int) -> int | None:
 
 def count_fires(job: Job, schedule: Schedule, after: int, until: int) -> int:
     """How many fires this definition has in (after, until]."""
-    if job.disabled or job.parent_job:
+    if job.disabled or job.parent_job or job.depends_on is not None:
         return 0
     if job.starts_at is not None:
         after = max(after, job.starts_at - 1)

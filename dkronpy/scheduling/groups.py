@@ -22,15 +22,17 @@ MAX_GROUP_DATA = 32_000
 class Group:
     """The executions of one fire or request, by key."""
 
-    __slots__ = ("archived", "concurrency_group", "env", "executions", "group", "job", "origin")
+    __slots__ = ("archived", "children", "concurrency_group", "env", "executions", "group", "job", "origin")
 
-    def __init__(self, executions: Iterable[Execution]) -> None:
+    def __init__(self, executions: Iterable[Execution], children: tuple[str, ...] = ()) -> None:
         self.executions: dict[Key, Execution] = {execution.key: execution for execution in executions}
         first = next(iter(self.executions.values()))
         self.job = first.job
         self.group = first.group
         self.env = first.env
         self.origin = first.origin
+        self.children = children
+        """Jobs that are still to be told how it ended."""
         self.concurrency_group = first.concurrency_group
         self.archived: set[Key] = set()
         """Executions whose final record is in the history."""
@@ -38,10 +40,10 @@ class Group:
     @property
     def record(self) -> GroupRecord:
         """The group as the store keeps it."""
-        if not self.env and self.origin is None:
-            return GroupRecord(tuple(self.executions.values()))
-        bare = tuple(msgspec.structs.replace(e, env={}, origin=None) for e in self.executions.values())
-        return GroupRecord(bare, self.env, self.origin)
+        executions = tuple(self.executions.values())
+        if self.env or self.origin is not None:
+            executions = tuple(msgspec.structs.replace(execution, env={}, origin=None) for execution in executions)
+        return GroupRecord(executions, self.env, self.origin, self.children)
 
     @property
     def placeholder(self) -> Execution | None:
@@ -61,8 +63,14 @@ class Group:
 
     @property
     def archived_whole(self) -> bool:
-        """Whether the group is complete and all of it in the history, so that it may leave the store."""
-        return len(self.archived) == len(self.executions) and self.complete
+        """Whether the group is complete, all of it is in the history and its job's children know, so that it may leave
+        the store."""
+        return len(self.archived) == len(self.executions) and self.complete and not self.children
+
+    @property
+    def ended(self) -> int:
+        """When (ns) its last execution ended; 0 while none has."""
+        return max(execution.finished or 0 for execution in self.executions.values())
 
     @property
     def returned(self) -> int:

@@ -14,16 +14,16 @@ from itertools import islice
 import msgspec
 
 from dkronpy.model.duration import SECOND
-from dkronpy.model.execution import Execution, Reason, State, Trigger
-from dkronpy.model.job import Adoption, Job, JobState, JobStatus
+from dkronpy.model.execution import Execution, Reason, State
+from dkronpy.model.job import Adoption, Job, JobState
 from dkronpy.model.lane import Kill
-from dkronpy.model.records import TriggerRecord
 from dkronpy.model.run import Key
 from dkronpy.schedule import env_at
 from dkronpy.scheduling.board import STARTED_DELAY, Board
 from dkronpy.scheduling.debt import Due, decide
 from dkronpy.scheduling.definitions import Debt
-from dkronpy.scheduling.groups import Group, counted, finished, lost, retry, uncounted
+from dkronpy.scheduling.following import complete, tell_children
+from dkronpy.scheduling.groups import counted, finished, lost, retry, uncounted
 from dkronpy.scheduling.requests import cancel_request, take_requests
 from dkronpy.scheduling.starting import order, start
 from dkronpy.scheduling.step import MAX_CHANGES, Step
@@ -41,6 +41,7 @@ def plan(board: Board, now: int) -> Step | None:
     limit = MAX_CHANGES - RESERVED
     board.note(now)
     _reports(board, step, now, limit)
+    tell_children(board, step, now, limit)
     _leaving(board, step, now, limit)
     _debts(board, step, now, limit)
     _requests(board, step, now, limit)
@@ -101,35 +102,14 @@ def _finish(board: Board, step: Step, result: Execution, now: int) -> None:
         step.kills_done.add(result.key)
     job = board.job_of(result)
     if job is not None:
-        _set_state(board, step, job.name, counted(board.states.get(job.name, JobState()), result))
+        step.set_state(board.states, job.name, counted(board.states.get(job.name, JobState()), result))
         again = retry(job, result, board.targets, board.reachable, now, board.epoch)
         if again is not None:
             group.put(again)
             heapq.heappush(board.retries, (again.not_before, again.key))
     step.put_group(group)
     if group.complete:
-        _complete(board, step, group, job, now)
-
-
-def _complete(board: Board, step: Step, group: Group, job: Job | None, now: int) -> None:
-    board.land(group)
-    if job is None or not group.ran:
-        return
-    state = board.states.get(job.name, JobState())
-    status = group.status()
-    if group.group >= state.status_group:
-        state = msgspec.structs.replace(state, status=status, status_group=group.group)
-    if status is JobStatus.SUCCESS:
-        if job.ephemeral:
-            state = msgspec.structs.replace(state, spent=True)
-            board.timeline.remove(job.name)
-            step.spent.append(job.name)
-        for child in sorted(board.children.get(job.name, ())):
-            number = board.free_group(child, now)
-            record = TriggerRecord(now, Trigger.PARENT, by=f"{job.name}/{group.group}")
-            step.triggers[child, number] = record
-            board.triggered(child, number, record)
-    _set_state(board, step, job.name, state)
+        complete(board, step, group, job)
 
 
 def _leaving(board: Board, step: Step, now: int, limit: int) -> None:
@@ -150,7 +130,7 @@ def _leaving(board: Board, step: Step, now: int, limit: int) -> None:
     while board.purged and step.room(1, limit):
         name = board.purged.popleft()
         if name in board.jobs:
-            _set_state(board, step, name, msgspec.structs.replace(board.states[name], purge=0))
+            step.set_state(board.states, name, msgspec.structs.replace(board.states[name], purge=0))
         elif name not in board.debts:
             board.states.pop(name, None)
             step.states[name] = None
@@ -176,7 +156,7 @@ def _debts(board: Board, step: Step, now: int, limit: int) -> None:
                 state = msgspec.structs.replace(state, adopting=Adoption(edits[-1].since, position))
             else:
                 state = msgspec.structs.replace(state, decided=position)
-            _set_state(board, step, name, state)
+            step.set_state(board.states, name, state)
         if not step.room(3, limit):
             return
     if board.cursor.sweeps and not board.debts:
@@ -192,6 +172,8 @@ def _settle(board: Board, step: Step, name: str, state: JobState) -> None:
     since, newest = edits[-1].since, edits[-1].job
     board.waiting.changed = True
     settled = board.settled(name)
+    if _conditions(debt.adopted) != _conditions(newest):
+        state = msgspec.structs.replace(state, met=())
     gone = [edit.since for edit in edits if edit.job is None]
     if gone:
         state = JobState(purge=gone[-1])
@@ -216,7 +198,13 @@ def _settle(board: Board, step: Step, name: str, state: JobState) -> None:
         board.timeline.remove(name)
     else:
         del board.debts[name]
-    _set_state(board, step, name, state)
+    step.set_state(board.states, name, state)
+
+
+def _conditions(job: Job | None) -> object:
+    """What a job's parents have to do; when that changes, what was met of it counts no more."""
+    dependency = None if job is None else job.dependency
+    return None if dependency is None else (dependency.parents, dependency.require)
 
 
 # ---- requests
@@ -250,7 +238,7 @@ def _requests(board: Board, step: Step, now: int, limit: int) -> None:
         name = board.cleared.popleft()
         step.clears_done.add(name)
         if name in board.states:
-            _set_state(board, step, name, uncounted(board.states[name]))
+            step.set_state(board.states, name, uncounted(board.states[name]))
 
 
 def _retries(board: Board, step: Step, now: int, limit: int) -> None:
@@ -319,8 +307,3 @@ def _replace(board: Board, step: Step, execution: Execution) -> None:
     group = board.groups[execution.job, execution.group]
     group.put(execution)
     step.put_group(group)
-
-
-def _set_state(board: Board, step: Step, name: str, state: JobState) -> None:
-    board.states[name] = state
-    step.put_state(name, state)

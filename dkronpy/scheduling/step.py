@@ -21,6 +21,8 @@ RECORD_SIZE = 400
 """Estimated bytes of a record besides its environment."""
 FIRE_SIZE = 20
 """Estimated bytes of a fire's time in a record."""
+NAME_SIZE = 100
+"""Estimated bytes of another job's name, with what is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Step:
     purge: list[tuple[str, int]] = field(default_factory=list)
     """Deleted jobs whose history and edits go, up to a time."""
     size: int = 0
+    _group_sizes: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
 
     @property
     def changes(self) -> int:
@@ -76,18 +79,21 @@ class Step:
     def put_group(self, group: Group) -> None:
         """The group's record as it is now."""
         key = (group.job, group.group)
-        if key not in self.groups:
-            self.size += (
-                RECORD_SIZE * len(group.executions)
-                + group.returned
-                + sum(len(k) + len(v) for k, v in group.env.items())
-            )
-            if group.origin is not None:
-                self.size += len(group.origin.description) + len(group.origin.data)
+        size = RECORD_SIZE * len(group.executions) + sum(len(k) + len(v) for k, v in group.env.items())
+        size += group.returned + NAME_SIZE * len(group.children)
+        if (origin := group.origin) is not None:
+            size += len(origin.description) + len(origin.data) + NAME_SIZE * len(origin.parents)
+        self.size += size - self._group_sizes.get(key, 0)
+        self._group_sizes[key] = size
         self.groups[key] = group.record
 
     def put_state(self, name: str, state: JobState) -> None:
         """The job's state as it is now."""
         if name not in self.states:
-            self.size += RECORD_SIZE + FIRE_SIZE * len(state.settled)
+            self.size += RECORD_SIZE + FIRE_SIZE * len(state.settled) + NAME_SIZE * len(state.met)
         self.states[name] = state
+
+    def set_state(self, states: dict[str, JobState], name: str, state: JobState) -> None:
+        """Change the job's state among the board's, and in the store."""
+        states[name] = state
+        self.put_state(name, state)

@@ -64,7 +64,7 @@ def quiet(world: World) -> None:
     if world.board is None:
         world.take_lead()
     for job in list(world.store.jobs.values()):
-        if not job.parent_job:
+        if job.dependency is None:
             world.put(msgspec.structs.replace(job, disabled=True))
     for _ in range(4):
         for node in world.nodes.values():

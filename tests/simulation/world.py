@@ -180,6 +180,7 @@ class World:
                 pause=store.pause,
                 limits=dict(store.limits),
                 calendars=dict(store.calendars),
+                children={key: record.children for key, record in store.groups.items() if record.children},
             ),
             epoch=self.epoch,
             rng=self.rng,

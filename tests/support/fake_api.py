@@ -130,6 +130,7 @@ def make_job(name: str, **fields: Any) -> dict[str, Any]:
         "ephemeral": False,
         "starts_at": None,
         "expires_at": None,
+        "depends_on": None,
         "retry": {"initial": "1s", "factor": 2.0, "maximum": "5m", "on": "same"},
         "catchup": {"window": "1m", "policy": "all"},
         "queue_limit": 100,
@@ -176,6 +177,7 @@ def make_execution(job: str, group: int, **fields: Any) -> dict[str, Any]:
         "replaced": [],
         "env": {},
         "concurrency_group": "",
+        "parents": [],
         **fields,
     }
     node = f"-{execution['node_name']}" if execution["node_name"] else ""

@@ -77,6 +77,7 @@ async def test_shape(node: ApiNode, api: TestClient) -> None:
         "replaced": [],
         "env": {},
         "concurrency_group": "",
+        "parents": [],
     }
     assert await listed(api, "/v1/jobs/job1/executions") == [expected]
     assert await listed(api, "/v1/executions") == [expected]

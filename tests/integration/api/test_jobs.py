@@ -50,6 +50,7 @@ async def test_first_job_by_curl(api: TestClient) -> None:
         "retries": 0,
         "dependent_jobs": None,
         "parent_job": "",
+        "depends_on": None,
         "processors": {},
         "status": "",
         "next": "2026-11-18T11:06:50Z",

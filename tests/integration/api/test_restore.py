@@ -98,7 +98,7 @@ async def test_replaces_what_is_there_and_keeps_its_counters(node: ApiNode, api:
         ([job("a"), job("b", parent_job="nobody")], "b.parent_job"),
         ([job("a", parent_job="b"), job("b", parent_job="a"), job("c")], "a.parent_job"),
         ([job("a", parent_job="a")], "a.parent_job"),
-        ([job("j0"), *(job(f"j{n}", parent_job=f"j{n - 1}") for n in range(1, 32))], "j31.parent_job"),
+        ([job("j0"), *(job(f"j{n}", parent_job=f"j{n - 1}") for n in range(1, 52))], "j51.parent_job"),
     ],
 )
 async def test_one_bad_job_and_nothing_is_stored(node: ApiNode, api: TestClient, jobs: list[Any], field: str) -> None:
@@ -109,9 +109,9 @@ async def test_one_bad_job_and_nothing_is_stored(node: ApiNode, api: TestClient,
 
 async def test_longest_chain_and_a_parent_that_is_stored(node: ApiNode, api: TestClient) -> None:
     await create(api, "j0")
-    chain = [job(f"j{n}", parent_job=f"j{n - 1}") for n in range(1, 31)]
-    assert len(await restored(api, json.dumps(chain[::-1]))) == 30
-    await problem(await api.post("/v1/restore", json=[job("j31", parent_job="j30")]), 400, "j31.parent_job")
+    chain = [job(f"j{n}", parent_job=f"j{n - 1}") for n in range(1, 51)]
+    assert len(await restored(api, json.dumps(chain[::-1]))) == 50
+    await problem(await api.post("/v1/restore", json=[job("j51", parent_job="j50")]), 400, "j51.parent_job")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[", b"5", b'{"name":"a"}'])

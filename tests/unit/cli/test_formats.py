@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -120,11 +122,34 @@ TRIGGERS = [
     ),
     make_trigger("backup", 1795312800000012345, at="2026-11-21T12:30:00Z"),
 ]
+RUN = {"job": "check", "group": 1795226400000000000, "finished_at": "2026-11-21T02:00:09Z"}
+
+
+def node(name: str, parents: list[dict[str, Any]], children: list[str], **fields: Any) -> dict[str, Any]:
+    """A job of the graph."""
+    of_parents = {"require": "all", "window": "24h"} if parents else {"require": None, "window": None}
+    more = {"status": "success", "disabled": False, "running": 0, **of_parents, **fields}
+    return {"name": name, **more, "parents": parents, "children": children}
+
+
+def parent(name: str, on: str = "success", met: Sequence[object] = (), *, exists: bool = True) -> dict[str, Any]:
+    return {"job": name, "on": on, "exists": exists, "met": list(met)}
+
+
+GRAPH = [
+    node("alarm", [parent("check", "failure"), parent("load", "failure")], [], require="any", status=""),
+    node("archive", [parent("report")], [], disabled=True),
+    node("check", [], ["alarm", "report"]),
+    node("load", [], ["alarm", "report"], running=2),
+    node("report", [parent("load"), parent("check", "completion", [RUN])], ["archive"], status="failed"),
+    node("stray", [parent("gone", exists=False)], []),
+]
 COMMANDS = {
     "job-list": ("job", "list"),
     "job-show": ("job", "show", "backup"),
     "job-next": ("job", "next", "backup", "--count", "3"),
     "job-explain": ("job", "explain", "backup", "--at", "2026-11-20T02:30"),
+    "job-graph": ("job", "graph"),
     "execution-list": ("execution", "list"),
     "execution-show": ("execution", "show", "backup", "1795139400000000000-2-n1"),
     "trigger-list": ("trigger", "list"),
@@ -139,6 +164,7 @@ def answers(server: FakeServer) -> None:
     server.on("GET", "/v1/jobs/backup", JOBS[0])
     server.on("GET", "/v1/jobs/backup/next", {"fires": FIRES})
     server.on("GET", "/v1/jobs/backup/explain", EXPLANATION)
+    server.on("GET", "/v1/graph", {"jobs": GRAPH})
     server.on("GET", "/v1/executions", EXECUTIONS)
     server.on("GET", "/v1/triggers", TRIGGERS)
     server.on("GET", "/v1/jobs/backup/executions/1795139400000000000-2-n1", EXECUTIONS[2])
