@@ -18,14 +18,18 @@ from dkronpy.api.events import Events
 from dkronpy.api.executions import ExecutionRoutes
 from dkronpy.api.explain import ExplainRoutes
 from dkronpy.api.exposition import MetricsRoutes
+from dkronpy.api.figures import Figures
 from dkronpy.api.graph import GraphRoutes
 from dkronpy.api.groups import GroupRoutes
 from dkronpy.api.heatmap import HeatmapRoutes
+from dkronpy.api.history import HistoryRoutes
 from dkronpy.api.imports import ImportRoutes
 from dkronpy.api.jobs import JobRoutes
 from dkronpy.api.keyring import KeyringRoutes
 from dkronpy.api.ledger import Ledger
+from dkronpy.api.nodes import NodeRoutes
 from dkronpy.api.output import OutputRoutes
+from dkronpy.api.overview import OverviewRoutes
 from dkronpy.api.requests import MAX_BODY
 from dkronpy.api.restore import RestoreRoutes
 from dkronpy.api.schedules import ScheduleRoutes
@@ -34,6 +38,7 @@ from dkronpy.api.settings import SettingsRoutes
 from dkronpy.api.streams import Streams
 from dkronpy.api.triggers import TriggerRoutes
 from dkronpy.api.views import JobViews
+from dkronpy.web.routes import DashboardRoutes
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
@@ -47,6 +52,7 @@ def build(services: Services) -> web.Application:
     streams = Streams()
     views = JobViews(services.mirror, services.now)
     context = Context(services, views, Ledger(services.mirror, services.history, services.feed), streams)
+    overview = OverviewRoutes(context, Figures(services.mirror, services.history, services.now))
     gate = Gate(services.settings)
     node = services.settings().node_name
     app = web.Application(middlewares=[_middleware(gate)], client_max_size=MAX_BODY)
@@ -67,9 +73,13 @@ def build(services: Services) -> web.Application:
         GroupRoutes(context),
         SettingsRoutes(context),
         KeyringRoutes(context),
-        Events(services.mirror, views, streams),
+        overview,
+        HistoryRoutes(context),
+        NodeRoutes(context),
+        Events(services.mirror, views, streams, overview.body),
         DocumentRoutes(),
         MetricsRoutes(services.metrics),
+        DashboardRoutes(),
     ):
         app.add_routes(resource.routes())
 

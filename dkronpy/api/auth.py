@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from dkronpy.api.errors import Problem
-from dkronpy.api.requests import BY
+from dkronpy.api.requests import BY, MAY_WRITE
 from dkronpy.config import Scope, Settings, Token
+from dkronpy.web.routes import is_dashboard
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _READS: Final = frozenset({"/v1/schedule/preview"})
@@ -56,9 +57,9 @@ class Gate:
         if origin is not None:
             if not (same_origin(origin, host) or self.shared(origin)):
                 return Problem(403, f"pages of {origin[:100]!r} may not use this API: allow them with --cors-origin")
-        elif headers.get("Sec-Fetch-Site") == "cross-site":
+        elif headers.get("Sec-Fetch-Site") == "cross-site" and not _follows_link(request):
             return Problem(403, "pages of other sites may not use this API: allow them with --cors-origin")
-        if settings.tokens and request.path != _OPEN and request.method != "OPTIONS":
+        if settings.tokens and request.path != _OPEN and request.method != "OPTIONS" and not is_dashboard(request):
             return _unauthorised(request, settings.tokens)
         return None
 
@@ -124,6 +125,11 @@ def same_origin(origin: str, host: str) -> bool:
     return bool(separator) and scheme in ("http", "https") and authority.lower() == host.lower() != ""
 
 
+def _follows_link(request: web.Request) -> bool:
+    """Whether somebody opens the dashboard by a link on another site's page, which learns nothing by it."""
+    return is_dashboard(request) and request.headers.get("Sec-Fetch-Mode") == "navigate"
+
+
 def _unauthorised(request: web.Request, tokens: tuple[Token, ...]) -> Problem | None:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     digest = hashlib.sha256(secret.strip().encode("utf-8", "surrogateescape")).digest()
@@ -145,4 +151,5 @@ def _unauthorised(request: web.Request, tokens: tuple[Token, ...]) -> Problem | 
             headers={"WWW-Authenticate": 'Bearer realm="dkron", error="insufficient_scope"'},
         )
     request[BY] = found.name
+    request[MAY_WRITE] = found.scope is Scope.WRITE
     return None

@@ -11,10 +11,11 @@ from dkronpy import __version__
 from dkronpy.api.answers import answer
 from dkronpy.api.context import Context
 from dkronpy.api.errors import Problem, invalid
-from dkronpy.api.requests import by, json_object
+from dkronpy.api.requests import MAY_WRITE, by, json_object
 from dkronpy.api.shapes import MemberShape, member_shape, time_or_null
 from dkronpy.model.member import Member, MemberStatus
 from dkronpy.model.records import Pause
+from dkronpy.web.routes import lead, wants_page
 
 MAX_REASON = 1000
 """Characters of the reason for a pause."""
@@ -30,9 +31,10 @@ class ClusterRoutes:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/health", self.health),
-            web.get("/", self.index),
+            web.get("/", self.root),
             web.get("/v1", self.index),
             web.get("/v1/", self.index),
+            web.get("/v1/whoami", self.whoami),
             web.get("/v1/leader", self.leader),
             web.get("/v1/isleader", self.is_leader),
             web.get("/v1/members", self.members),
@@ -62,6 +64,14 @@ class ClusterRoutes:
         if issues:
             body["issues"] = issues
         return answer(request, body, status=503 if issues else 200)
+
+    async def root(self, request: web.Request) -> web.Response:
+        """Leads a browser to the dashboard."""
+        if wants_page(request):
+            return lead(request)
+        response = await self.index(request)
+        response.headers["Vary"] = "Accept"
+        return response
 
     async def index(self, request: web.Request) -> web.Response:
         """The node in short. All values are strings, as Dkron's clients expect."""
@@ -100,6 +110,14 @@ class ClusterRoutes:
                 },
                 "tags": tags,
             },
+        )
+
+    async def whoami(self, request: web.Request) -> web.Response:
+        """Whose token the request bears, and whether it may change anything."""
+        tokens = MAY_WRITE in request
+        return answer(
+            request,
+            {"name": by(request), "write": request.get(MAY_WRITE, True), "tokens": tokens, "version": __version__},
         )
 
     async def leader(self, request: web.Request) -> web.Response:

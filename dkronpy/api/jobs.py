@@ -16,7 +16,7 @@ from dkronpy.api.context import Context
 from dkronpy.api.definitions import checked_job, merged, name_in
 from dkronpy.api.errors import invalid
 from dkronpy.api.requests import by, etag, expected_revision, integer, json_body, json_object, present, switch
-from dkronpy.api.views import unhurried
+from dkronpy.api.views import NEVER, unhurried
 from dkronpy.catalog.jobs import Written
 from dkronpy.catalog.mirror import Held
 from dkronpy.model.job import Job, JobState, JobStatus
@@ -182,7 +182,7 @@ class JobRoutes:
             "error_count": lambda held: self._state(held).error_count,
             "last_success": lambda held: self._state(held).last_success or 0,
             "last_error": lambda held: self._state(held).last_error or 0,
-            "next": lambda held: self._views.next(held) or 0,
+            "next": lambda held: self._views.next(held) or NEVER,
         }
 
     def _state(self, held: Held[Job]) -> JobState:

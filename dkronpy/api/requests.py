@@ -16,6 +16,8 @@ ANONYMOUS: Final = "api"
 """Who an edit was made by when no token says more."""
 BY: Final = web.RequestKey("by", str)
 """The name of the request's token."""
+MAY_WRITE: Final = web.RequestKey("may_write", bool)
+"""Whether the request's token lets it change anything; not there where no tokens are set up."""
 
 
 def by(request: web.Request) -> str:

@@ -22,7 +22,8 @@ MAX_KEPT: Final = 20_000
 """Jobs whose JSON is kept."""
 _SLICE: Final = 500
 """Jobs that are looked at before other tasks get a turn."""
-_NEVER: Final = 1 << 63
+NEVER: Final = 1 << 63
+"""After every time."""
 
 
 @dataclass(slots=True)
@@ -46,7 +47,8 @@ class JobViews:
         self._names: list[str] | None = None
         self._all: bytes | None = None
         self._all_until = 0
-        self._version = 0
+        self.version = 0
+        """Counts the changes of what is shown of any job."""
         self.exclusions = Exclusions()
         mirror.subscribe(self._changed)
 
@@ -98,11 +100,11 @@ class JobViews:
         """A JSON array of all jobs, by name."""
         if self._all is not None and self._now() < self._all_until:
             return self._all
-        version = self._version
+        version = self.version
         body = await self.array(self.jobs())
-        if version == self._version and len(self._mirror.jobs) <= MAX_KEPT:
+        if version == self.version and len(self._mirror.jobs) <= MAX_KEPT:
             self._all = body
-            self._all_until = min((view.until for view in self._views.values()), default=_NEVER)
+            self._all_until = min((view.until for view in self._views.values()), default=NEVER)
         return body
 
     def _view(self, held: Held[Job]) -> _View:
@@ -119,7 +121,7 @@ class JobViews:
         """Bring `next` up to date where it is over."""
         if now >= view.until:
             view.next = None if view.schedule is None else self.exclusions.next_fire(job, view.schedule, now)
-            view.until = _NEVER if view.next is None else view.next
+            view.until = NEVER if view.next is None else view.next
 
     def _changed(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -139,7 +141,7 @@ class JobViews:
                 case _:
                     continue
             self._all = None
-            self._version += 1
+            self.version += 1
 
     def _stale(self, name: str) -> None:
         view = self._views.get(name)

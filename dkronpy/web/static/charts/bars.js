@@ -1,0 +1,37 @@
+// What ended in each minute, stacked, with the lateness of starts as a line of its own scale.
+import { html } from '../lib.js';
+import { ms, show, span } from '../core/time.js';
+
+const ORDER = [['success', 'good', 'succeeded'], ['failed', 'bad', 'failed'], ['missed', 'warn', 'missed'], ['skipped', 'quiet', 'skipped']];
+const HEIGHT = 100;
+
+export function Bars({ minutes }) {
+  const count = minutes.success.length;
+  const totals = minutes.success.map((_, index) => ORDER.reduce((sum, [name]) => sum + minutes[name][index], 0));
+  const most = Math.max(...totals, 1);
+  const late = Math.max(...minutes.late.map((value) => value ?? 0), 0);
+  const start = ms(minutes.start);
+  const told = ORDER.map(([name, , word]) => `${minutes[name].reduce((a, b) => a + b, 0)} ${word}`).join(', ');
+  return html`<figure>
+    <svg class="bars" viewBox="0 0 ${count * 10} ${HEIGHT}" preserveAspectRatio="none" role="img"
+        aria-label="In the last hour: ${told}; the latest start was ${span(late * 1000)} late">
+      <line class="axis" x1="0" x2=${count * 10} y1=${HEIGHT - 0.5} y2=${HEIGHT - 0.5} />
+      ${totals.map((total, index) => column(minutes, index, total, most, start))}
+    </svg>
+    <div class="axis-labels"><span>${show(start, 'minute')}</span><span>most ${most} a minute · latest start ${span(late * 1000)} late</span><span>${show(start + count * 60_000, 'minute')}</span></div>
+    <figcaption class="legend">${ORDER.map(([name, tone, word]) => html`<span key=${name}>
+      <svg viewBox="0 0 10 10" aria-hidden="true"><rect class="fill-${tone}" width="10" height="10" rx="2" /></svg>${word}</span>`)}</figcaption>
+  </figure>`;
+}
+
+function column(minutes, index, total, most, start) {
+  let top = HEIGHT;
+  const parts = ORDER.map(([name, tone]) => {
+    const height = (minutes[name][index] / most) * (HEIGHT - 2);
+    top -= height;
+    return height ? html`<rect class="fill-${tone}" x=${index * 10 + 1} y=${top} width="8" height=${height} />` : null;
+  });
+  const late = minutes.late[index];
+  return html`<g key=${index}>${parts}<rect x=${index * 10} y="0" width="10" height=${HEIGHT} fill="transparent">
+    <title>${show(start + index * 60_000, 'minute')}: ${total} ended${late === null ? '' : `, latest start ${span(late * 1000)} late`}</title></rect></g>`;
+}

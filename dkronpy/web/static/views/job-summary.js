@@ -1,0 +1,63 @@
+// A job in short: facts, the next fires, the last runs.
+import { html } from '../lib.js';
+import { get, jobPath } from '../core/api.js';
+import { useLoad } from '../core/load.js';
+import { href } from '../core/router.js';
+import { relative, show } from '../core/time.js';
+import { ScheduleText } from '../parts/jobs-table.js';
+import { Card, Empty, Facts, Failure } from '../parts/page.js';
+import { RunList } from '../parts/runs.js';
+
+export function JobSummary({ job, beat }) {
+  const runs = useLoad((signal) => get(jobPath(job.name, 'executions'), { limit: 10, output_size_limit: 0 }, { signal }), [job.name, beat]);
+  return html`<div class="stack">
+    <div class="halves">
+      <${Card} title="What it is"><${JobFacts} job=${job} /><//>
+      <${NextFires} job=${job} />
+    </div>
+    <${Card} title="Last runs" flush aside=${html`<a href=${href(['jobs', job.name], { tab: 'runs' })}>all runs</a>`}>
+      ${runs.error && html`<${Failure} error=${runs.error} />`}
+      ${runs.data && html`<${RunList} runs=${runs.data} withJob=${false} empty="It has not run yet." />`}
+    <//>
+  </div>`;
+}
+
+const OVERLAPS = {
+  allow: 'runs may overlap', forbid: 'skips a fire while one runs', queue_one: 'one fire waits while one runs', queue: 'fires wait while one runs',
+  cancel_other: 'ends the run in flight', replace: 'kills the run in flight',
+};
+
+function JobFacts({ job }) {
+  const pairs = (table) => Object.entries(table ?? {}).map(([key, value]) => html`<span key=${key} class="pill">${key}=${value}</span> `);
+  const command = job.executor === 'shell' ? job.executor_config.command : job.executor_config.url;
+  return html`<${Facts} facts=${[
+    ['Schedule', html`<${ScheduleText} job=${job} />`],
+    ['Zone', job.timezone || (job.schedule ? 'UTC' : '')],
+    ['Runs', html`<span class="pill">${job.executor}</span> <code>${command}</code>`],
+    ['On', Object.keys(job.tags ?? {}).length ? pairs(job.tags) : 'every node'],
+    ['Overlap', OVERLAPS[job.concurrency]],
+    ['Groups', job.concurrency_groups.join(', ')],
+    ['Retries', job.retries ? `${job.retries}, first after ${job.retry.initial}, on ${job.retry.on === 'any' ? 'any node' : 'the same node'}` : ''],
+    ['Catch-up', `${job.catchup.policy} fires of the last ${job.catchup.window}`],
+    ['Calendars', job.calendars.join(', ')],
+    ['Blackouts', job.blackouts.length || ''],
+    ['Started by', job.parent_job && html`<a href=${href(['jobs', job.parent_job])}>${job.parent_job}</a>`],
+    ['Starts', job.dependent_jobs?.map((child) => html`<a key=${child} href=${href(['jobs', child])}>${child}</a> `)],
+    ['Metadata', Object.keys(job.metadata ?? {}).length ? pairs(job.metadata) : ''],
+    ['Succeeded', `${job.success_count.toLocaleString('en')} times${job.last_success ? `, last ${relative(job.last_success)}` : ''}`],
+    ['Failed', job.error_count ? `${job.error_count.toLocaleString('en')} times, last ${relative(job.last_error)}` : ''],
+  ]} />`;
+}
+
+export const DST = { after_gap: 'its time is skipped by the change of clocks', first_of_two: 'its time comes twice; the first counts', clock_changed: 'clocks have changed' };
+
+function NextFires({ job }) {
+  const { data, error } = useLoad((signal) => get(jobPath(job.name, 'next'), { count: 6 }, { signal }), [job.name, job.next, job.updated_at]);
+  return html`<${Card} title="Next fires" aside=${data?.description}>
+    ${error && html`<${Failure} error=${error} />`}
+    ${data && data.fires.length === 0 && html`<${Empty}>${job.parent_job ? 'It is started by its parent.' : job.disabled ? 'It is disabled.' : 'No fire is to come.'}<//>`}
+    ${data && html`<ol class="stack-small">${data.fires.map((fire) => html`<li key=${fire.time} class="row">
+      <span>${show(fire.time, 'full', job.timezone)}</span><span class="muted">${relative(fire.time)}</span>
+      ${fire.dst && html`<span class="pill warn">${DST[fire.dst]}</span>`}</li>`)}</ol>`}
+  <//>`;
+}

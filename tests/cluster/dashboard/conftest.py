@@ -1,0 +1,68 @@
+"""One cluster of three servers and one browser, which the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.browser import Browser
+from tests.support.cluster import Cluster, ClusterNode
+from tests.support.processes import until
+
+
+@dataclass
+class Dashboard:
+    """A browser that shows the dashboard of `server`."""
+
+    browser: Browser
+    cluster: Cluster
+    server: ClusterNode
+
+    @property
+    def origin(self) -> str:
+        return f"http://{self.server.host}:{self.server.port}"
+
+    def open(self, view: str) -> None:
+        """Show a view: what stands after `#`."""
+        self.browser.open(f"{self.origin}/ui/#{view}")
+
+    def job(self, name: str, command: str = "true", **fields: Any) -> Any:
+        """Create a shell job by the API."""
+        body = {"name": name, "executor": "shell", "executor_config": {"shell": "true", "command": command}, **fields}
+        return self.server.call("POST", "/v1/jobs", body)
+
+    def run(self, name: str) -> str:
+        """Run a job and wait until the run began; its execution's id."""
+        group = self.server.call("POST", f"/v1/jobs/{quote(name)}/run")["run"]["group"]
+
+        def began() -> str | None:
+            found = self.server.call("GET", f"/v1/jobs/{quote(name)}/executions?group={group}&output_size_limit=0")
+            return next((run["id"] for run in found if run["started_at"]), None)
+
+        return until(began, 30, f"{name} runs")
+
+
+@pytest.fixture(scope="package")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Generator[Dashboard]:
+    cluster = Cluster(tmp_path_factory.mktemp("dashboard"))
+    browser = Browser()
+    try:
+        cluster.start()
+        yield Dashboard(browser, cluster, cluster.follower())
+    finally:
+        browser.close()
+        cluster.clean_up()
+
+
+@pytest.fixture
+def dashboard(_shared: Dashboard) -> Generator[Dashboard]:
+    """Afterwards the console was silent and nothing was asked of others."""
+    _shared.browser.complaints()
+    _shared.browser.requests()
+    yield _shared
+    assert _shared.browser.complaints() == []
+    assert _shared.browser.strangers(_shared.origin) == []

@@ -1,0 +1,181 @@
+"""A headless Chromium, and what it saw: requests, messages of its console, violations of accessibility."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.support.processes import ROOT, until
+
+AXE = ROOT / ".cache" / "system" / "axe.js"
+WIDE, PHONE = (1360, 900), (390, 844)
+
+
+class Browser:
+    """One window. Close it with `close`."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="dkron-browser-"))
+        options = webdriver.ChromeOptions()
+        options.binary_location = _program("chromium")
+        for argument in (
+            "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+            "--disable-component-update", "--disable-extensions", "--no-first-run", "--hide-scrollbars",
+            "--force-color-profile=srgb", "--js-flags=--expose-gc", f"--user-data-dir={self.folder}",
+        ):  # fmt: skip
+            options.add_argument(argument)
+        if os.geteuid() == 0:
+            options.add_argument("--no-sandbox")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
+        self.driver.set_page_load_timeout(30)
+        self.driver.set_script_timeout(60)
+        self.size(*WIDE)
+        self._messages: list[str] = []
+        self._requests: list[str] = []
+
+    def close(self) -> None:
+        self.driver.quit()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- going places
+
+    def size(self, width: int, height: int) -> None:
+        """The size of the page in CSS pixels."""
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+
+    def colours(self, scheme: str) -> None:
+        """`light` or `dark`, as if the system were set so."""
+        self.command("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+
+    def open(self, url: str) -> None:
+        """Load the page; an address that differs only after its `#` changes the view."""
+        self.driver.get(url)
+
+    def command(self, name: str, parameters: dict[str, Any]) -> Any:
+        return self.driver.execute_cdp_cmd(name, parameters)
+
+    def script(self, text: str, *arguments: object) -> Any:
+        return self.driver.execute_script(text, *arguments)
+
+    # ---- finding and using
+
+    def text(self) -> str:
+        """All that the page shows, with single spaces."""
+        return " ".join(self.script("return document.body.innerText").split())
+
+    def find(self, selector: str, containing: str = "", within: float = 15) -> WebElement:
+        """The first visible element of a CSS selector whose text contains this, waited for."""
+
+        def look() -> WebElement | None:
+            for element in self.driver.find_elements(By.CSS_SELECTOR, selector):
+                try:
+                    if element.is_displayed() and containing in element.text:
+                        return element
+                except (StaleElementReferenceException, NoSuchElementException):
+                    continue
+            return None
+
+        return until(look, within, f"{selector} with {containing!r} is shown")
+
+    def click(self, selector: str, containing: str = "") -> None:
+        """Click it, also where the page draws it anew meanwhile."""
+
+        def clicked() -> bool:
+            try:
+                self.find(selector, containing).click()
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        until(clicked, 15, f"{selector} with {containing!r} is clicked")
+
+    def fill(self, selector: str, text: str) -> None:
+        element = self.find(selector)
+        element.clear()
+        element.send_keys(text)
+
+    def shows(self, *texts: str, within: float = 20) -> None:
+        """Wait until the page shows all of them."""
+        last = ""
+
+        def look() -> bool:
+            nonlocal last
+            last = self.text()
+            return all(text in last for text in texts)
+
+        try:
+            until(look, within, f"the page shows {texts}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it shows: {last[:2000]}") from None
+
+    def until(self, condition: str, within: float = 20) -> Any:
+        """Wait until a JavaScript expression is true."""
+        return until(lambda: self.script(f"return {condition}"), within, condition)
+
+    # ---- judging
+
+    def picture(self, path: Path) -> None:
+        """What the window shows, as a PNG."""
+        path.write_bytes(self.driver.get_screenshot_as_png())
+
+    def complaints(self) -> list[str]:
+        """Warnings and errors on the console since the last call."""
+        self._read()
+        found, self._messages = self._messages, []
+        return found
+
+    def requests(self) -> list[str]:
+        """The addresses that were asked for since the last call."""
+        self._read()
+        found, self._requests = self._requests, []
+        return found
+
+    def _read(self) -> None:
+        entries: list[dict[str, Any]] = self.driver.get_log("browser")  # pyright: ignore[reportUnknownMemberType]
+        self._messages += [e["message"] for e in entries if e["level"] in ("WARNING", "SEVERE")]
+        for entry in self.driver.get_log("performance"):  # pyright: ignore[reportUnknownMemberType]
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                self._requests.append(message["params"]["request"]["url"])
+
+    def strangers(self, origin: str) -> list[str]:
+        """Requests since the last call that went elsewhere; `data:` and `blob:` go nowhere."""
+        ours = urlsplit(origin).netloc
+        elsewhere = lambda url: urlsplit(url).scheme in ("http", "https", "ws", "wss") and urlsplit(url).netloc != ours  # noqa: E731
+        return [url for url in self.requests() if elsewhere(url)]
+
+    def violations(self) -> list[str]:
+        """What axe-core finds wrong in the page as it is, by the rules of WCAG 2.2 AA and good practice."""
+        self.command("Page.setBypassCSP", {"enabled": True})
+        if not self.script("return 'axe' in window"):
+            self.command("Runtime.evaluate", {"expression": AXE.read_text()})
+        found = self.driver.execute_async_script(
+            "axe.run(document, {resultTypes: ['violations']}).then(arguments[arguments.length - 1])"
+        )
+        return [
+            f"{rule['id']}: {node['target']} {node['failureSummary']}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]
+
+
+def _program(name: str) -> str:
+    path = os.pathsep.join([str(ROOT / ".cache" / "system" / "bin"), os.environ.get("PATH", "")])
+    found = shutil.which(name, path=path)
+    assert found is not None, f"{name} is missing: tests/setup-system.sh brings it"
+    return found
