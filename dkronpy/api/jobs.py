@@ -20,6 +20,7 @@ from dkronpy.api.views import NEVER, unhurried
 from dkronpy.catalog.jobs import Written
 from dkronpy.catalog.mirror import Held
 from dkronpy.model.job import Job, JobState, JobStatus
+from dkronpy.model.parameter_spec import given
 from dkronpy.model.trigger_spec import parse_trigger, to_trigger
 
 _UNTRIGGERED: Final = "untriggered"
@@ -110,7 +111,9 @@ class JobRoutes:
         held = self._context.held(name)
         spec = parse_trigger(await json_object(request))
         who = by(request)
-        group = await self._context.services.requests.ask(name, lambda _, now: to_trigger(spec, now=now, by=who))
+        group = await self._context.services.requests.ask(
+            name, lambda job, now: to_trigger(spec, job.parameters, now=now, by=who)
+        )
         assert group is not None, "a request without guards of its own is repeated until it is written"
         body = self._views.body(self._mirror.jobs.get(name, held))
         return answer_bytes(request, _with_run(body, group), headers={"Location": request.path})
@@ -121,6 +124,8 @@ class JobRoutes:
         expect = expected_revision(request, 0 if held is None else held.revision)
         job = self._checked(data, None if held is None else held.value)
         run = "?" in request.raw_path and present(request, "runoncreate")
+        if run:
+            given(job.parameters, {}, {})
         written = await self._jobs.put(job, by=by(request), expect=expect, run=run)
         return self._written(request, written, status=201 if written.created else status)
 

@@ -38,6 +38,14 @@ class EntryShape(msgspec.Struct, frozen=True, gc=False):
     env: dict[str, str]
 
 
+class ParameterShape(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    type: str
+    default: str | None
+    choices: tuple[str, ...]
+    description: str
+
+
 class JobShape(msgspec.Struct, frozen=True, gc=False):
     """A job with its state. Times are RFC 3339 in UTC, null for never."""
 
@@ -80,6 +88,7 @@ class JobShape(msgspec.Struct, frozen=True, gc=False):
     concurrency_groups: tuple[str, ...]
     priority: int
     wait_for_target: str
+    parameters: list[ParameterShape]
     created_at: str | None
     updated_at: str | None
     running: int
@@ -127,6 +136,7 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         concurrency_groups=job.concurrency_groups,
         priority=job.priority,
         wait_for_target=_duration(job.wait_for_target),
+        parameters=[ParameterShape(p.name, p.type, p.default, p.choices, p.description) for p in job.parameters],
         created_at=time_or_null(job.created),
         updated_at=time_or_null(job.since),
         running=running,

@@ -15,6 +15,7 @@ from dkronpy.client import Job
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import Any
 
     from dkronpy.cli.context import Context
     from dkronpy.cli.parser import Subcommands
@@ -210,6 +211,7 @@ def _fields(job: Job, now: datetime) -> list[Field]:
         Field("Overlap", {"allow": "allowed", "forbid": "forbidden"}.get(job["concurrency"], job["concurrency"])),
         Field("Catch-up", f"{catchup['policy']} within {catchup['window']}"),
         Field("Retries", f"{job['retries']}, {wait}, on {retry['on']} node" if job["retries"] else ""),
+        *(Field(f"Parameter {found['name']}", _parameter(found)) for found in job.get("parameters", ())),
         Field("Dependents", ", ".join(job["dependent_jobs"] or ())),
         Field("Ephemeral", "deleted after its first success" if job["ephemeral"] else ""),
         Field("Starts at", both(job["starts_at"])),
@@ -217,6 +219,14 @@ def _fields(job: Job, now: datetime) -> list[Field]:
         Field("Created", both(job["created_at"])),
         Field("Changed", both(job["updated_at"]) if job["updated_at"] != job["created_at"] else ""),
     ]
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    """A parameter in short: its type, its choices, its default, what it is for."""
+    choices = f" of {', '.join(parameter['choices'])}" if parameter["choices"] else ""
+    default = ", to be given" if parameter["default"] is None else f", default {parameter['default']!r}"
+    about = f": {parameter['description']}" if parameter["description"] else ""
+    return f"{parameter['type']}{choices}{default}{about}"
 
 
 def delete_jobs(context: Context, arguments: Namespace) -> Exit:

@@ -45,7 +45,7 @@ def add_commands_to(group: Subcommands) -> None:
         more="At a later time what holds for the job's fires holds for it: a pause, calendars, whether the job is\n"
         "enabled, and how late it may be. A run that is asked for now runs whatever holds.",
         examples=[
-            "dkron job trigger deploy --at 2026-11-27T03:00 --type deploy --description 'release 1.2' --env V=1.2",
+            "dkron job trigger deploy --at 2026-11-27T03:00 --type deploy --param VERSION=1.2",
             "dkron job trigger backup --at +2h",
         ],
     )
@@ -66,6 +66,14 @@ def _add_run_arguments(command: ArgumentParser) -> None:
         action="append",
         default=[],
         help="a variable for this run; may be repeated",
+    )
+    command.add_argument(
+        "--param",
+        metavar="NAME=VALUE",
+        type=pair,
+        action="append",
+        default=[],
+        help="a parameter of the job; may be repeated",
     )
     command.add_argument(
         "--wait", action="store_true", help="until it has ended, retries included; exit code 5 without success"
@@ -95,7 +103,7 @@ def add_commands(commands: Subcommands) -> None:
 
 def run_job(context: Context, arguments: Namespace) -> Exit:
     more = {name: getattr(arguments, name, None) for name in ("at", "type", "description")}
-    group = context.client.run_job(arguments.name, dict(arguments.env), **more)
+    group = context.client.run_job(arguments.name, dict(arguments.env), parameters=dict(arguments.param), **more)
     if not arguments.wait:
         then = f" at {show_time(more['at'])}" if more["at"] else ""
         context.output.done(

@@ -84,13 +84,20 @@ class Client:
         name: str,
         env: Mapping[str, str] | None = None,
         *,
+        parameters: Mapping[str, object] | None = None,
         at: str | None = None,
         type: str | None = None,
         description: str | None = None,
     ) -> int:
-        """Ask for a run now or `at` a time (RFC 3339), with an environment of its own. Returns its group; the
-        executions follow."""
-        given = {"env": dict(env) if env else None, "at": at, "type": type, "description": description}
+        """Ask for a run now or `at` a time (RFC 3339), with an environment and parameters of its own. Returns its
+        group; the executions follow."""
+        given = {
+            "env": dict(env) if env else None,
+            "parameters": dict(parameters) if parameters else None,
+            "at": at,
+            "type": type,
+            "description": description,
+        }
         body = {name: value for name, value in given.items() if value is not None}
         answer = self._ask("POST", f"{_job(name)}/run", body=body or None)
         return int(answer["run"]["group"])

@@ -48,6 +48,7 @@ class Job(TypedDict):
     concurrency_groups: list[str]
     priority: int
     wait_for_target: str
+    parameters: list[dict[str, Any]]
     created_at: str | None
     updated_at: str | None
     running: int

@@ -14,6 +14,7 @@ import msgspec
 from dkronpy.model.calendar import Blackout
 from dkronpy.model.dependency import Dependency, Parent, ParentRun
 from dkronpy.model.duration import SECOND
+from dkronpy.model.parameter import Parameter
 
 QUEUE_LIMIT = 100
 """How many fires of a job may wait, where it does not say."""
@@ -139,6 +140,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Among jobs that wait for the same concurrency group the highest goes first."""
     wait_for_target: int = 0
     """ns that a fire waits for a node with the job's tags; then it is skipped."""
+    parameters: tuple[Parameter, ...] = ()
 
     @property
     def dependency(self) -> Dependency | None:

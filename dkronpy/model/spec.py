@@ -45,6 +45,7 @@ from dkronpy.model.job import (
     RetryTarget,
     ScheduleEntry,
 )
+from dkronpy.model.parameter_spec import Parameters, faults, to_documents, to_parameters
 from dkronpy.model.times import rfc3339
 
 MAX_RETRIES: Final = 100
@@ -173,6 +174,7 @@ class JobSpec(ScheduleSpec):
     concurrency_groups: GroupNames = ()
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     wait_for_target: Duration = 0
+    parameters: Parameters = Field(default_factory=list)
 
 
 class PreviewSpec(ScheduleSpec):
@@ -200,9 +202,19 @@ def parse_spec(data: object) -> JobSpec:
     if spec.parent_job and spec.depends_on is not None:
         errors.append(("depends_on", "is given beside parent_job: name all parents here, and set parent_job to null"))
     errors.extend(check(spec.executor, spec.executor_config))
+    errors.extend(_parameter_errors(spec))
     if errors:
         raise SpecError(errors)
     return spec
+
+
+def _parameter_errors(spec: JobSpec) -> list[tuple[str, str]]:
+    by_itself = spec.schedules or spec.parent_job or spec.depends_on is not None
+    fires = bool(by_itself) or spec.schedule.strip().lower() not in ("", "@manually")
+    try:
+        return faults(to_parameters(spec.parameters), fires=fires, envs=[entry.env for entry in spec.schedules])
+    except SpecError as error:
+        return error.errors
 
 
 def parse_preview(data: object) -> PreviewSpec:
@@ -289,6 +301,7 @@ def to_job(spec: JobSpec) -> Job:
         concurrency_groups=spec.concurrency_groups,
         priority=spec.priority,
         wait_for_target=spec.wait_for_target,
+        parameters=to_parameters(spec.parameters),
     )
 
 
@@ -346,4 +359,5 @@ def to_document(job: Job) -> dict[str, Any]:
         "concurrency_groups": list(job.concurrency_groups),
         "priority": job.priority,
         "wait_for_target": format_duration(job.wait_for_target),
+        "parameters": to_documents(job.parameters),
     }

@@ -9,6 +9,7 @@ import msgspec
 
 from dkronpy.model.execution import Execution, Origin, Reason, State, Trigger
 from dkronpy.model.job import Concurrency, Job
+from dkronpy.model.parameter import with_defaults
 from dkronpy.model.run import RunSpec
 from dkronpy.scheduling.board import Board
 from dkronpy.scheduling.environment import automatic
@@ -56,7 +57,7 @@ def start(
         fire=fire,
         decided=now,
         epoch=board.epoch,
-        env=env or {},
+        env=with_defaults(job.parameters, env or {}),
         origin=origin,
         last=last,
         count=count,

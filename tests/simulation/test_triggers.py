@@ -12,7 +12,8 @@ import pytest
 from dkronpy.model.calendar import Calendar
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Execution, Origin, Reason, State, Trigger
-from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Job
+from dkronpy.model.job import Catchup, CatchupPolicy, Concurrency, Job, ScheduleEntry
+from dkronpy.model.parameter import Parameter
 from dkronpy.scheduling.step import Step
 from tests.conftest import FULL
 from tests.simulation.test_scheduling import quiet, run
@@ -269,3 +270,12 @@ def test_a_request_is_not_that_of_a_later_job_of_the_name() -> None:
     world.advance(30 * SECOND)
     assert not world.history
     assert not world.store.triggers
+
+
+def test_parameters_have_their_defaults_whatever_starts_the_run() -> None:
+    entry = ScheduleEntry("@every 10s", env={"N": "5"})
+    world = calm(schedule="", schedules=(entry,), parameters=(Parameter("N", default="2"), Parameter("A", default="a")))
+    world.trigger("job", env={"A": "b"})
+    world.advance(12 * SECOND)
+    env = {execution.trigger: execution.env for execution in world.history.values()}
+    assert env == {Trigger.MANUAL: {"N": "2", "A": "b"}, Trigger.SCHEDULE: {"N": "5", "A": "a"}}

@@ -137,6 +137,7 @@ def make_job(name: str, **fields: Any) -> dict[str, Any]:
         "concurrency_groups": [],
         "priority": 0,
         "wait_for_target": "0s",
+        "parameters": [],
         "created_at": "2026-11-20T12:00:00Z",
         "updated_at": "2026-11-20T12:00:00Z",
         "running": 0,

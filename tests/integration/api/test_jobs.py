@@ -69,6 +69,7 @@ async def test_first_job_by_curl(api: TestClient) -> None:
         "concurrency_groups": [],
         "priority": 0,
         "wait_for_target": "0s",
+        "parameters": [],
         "created_at": None,
         "updated_at": None,
         "running": 0,

@@ -134,3 +134,18 @@ async def test_an_execution_tells_of_its_trigger(node: ApiNode, api: TestClient)
         "triggered_by": "ann",
         "triggered_at": rfc3339(NOW),
     }
+
+
+async def test_parameters_are_checked_when_a_run_is_asked_for(api: TestClient, node: ApiNode) -> None:
+    parameters = [{"name": "V"}, {"name": "N", "type": "integer", "default": 2}]
+    made = await create(api, schedule="@manually", parameters=parameters)
+    assert made["parameters"] == [
+        {"name": "V", "type": "string", "default": None, "choices": [], "description": ""},
+        {"name": "N", "type": "integer", "default": "2", "choices": [], "description": ""},
+    ]
+    await problem(await api.post("/v1/jobs/job1"), 400, "parameters.V")
+    await problem(await api.post("/v1/jobs/job1/run", json={"parameters": {"V": "1", "N": "x"}}), 400, "parameters.N")
+    await problem(await api.post("/v1/jobs?runoncreate", json=made), 400, "parameters.V")
+    assert not node.mirror.triggers
+    await api.post("/v1/jobs/job1/run", json={"parameters": {"V": "1", "N": 3}, "env": {"X": "y"}})
+    assert node.mirror.triggers["job1", NOW].value.env == {"V": "1", "N": "3", "X": "y"}
