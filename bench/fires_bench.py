@@ -38,7 +38,7 @@ def lateness(running: Agent, count: int) -> list[float]:
 
 
 def runs(running: Agent) -> int:
-    return int(running.metric("dkron_job_executions_total"))
+    return int(running.metric("dkron_runs_total"))
 
 
 def measure(running: Agent, jobs: int, seconds: int) -> tuple[float, float]:

@@ -179,7 +179,7 @@ class Server:
                 history=self._history,
                 cluster=cluster,  # pyright: ignore[reportArgumentType]
                 feed=self._feed,
-                metrics=self._metrics.registry,
+                metrics=self._metrics,
                 now=time.time_ns,
                 faults=faults,
             )

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry
-
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.mirror import Mirror
@@ -15,6 +13,7 @@ from dkronpy.catalog.requests import Requests
 from dkronpy.config import Settings
 from dkronpy.gossip.gossip import KeyReport
 from dkronpy.history.contract import History
+from dkronpy.metrics import Metrics
 from dkronpy.model.member import Member, Peer
 
 
@@ -70,6 +69,6 @@ class Services:
     history: History
     cluster: Cluster
     feed: Feed
-    metrics: CollectorRegistry
+    metrics: Metrics
     now: Callable[[], int]
     faults: Callable[[], Sequence[str]]

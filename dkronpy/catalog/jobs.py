@@ -14,6 +14,7 @@ from dkronpy.catalog.mirror import Held, Mirror
 from dkronpy.catalog.writing import commit, free_group
 from dkronpy.model.calendar import Calendar, CalendarRecord, CalendarRevision
 from dkronpy.model.execution import Trigger
+from dkronpy.model.figures import Figures
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.lineage import LoopError, ancestors
 from dkronpy.model.records import Clear, ClusterSettings, ConcurrencyGroup, Drain, KillRecord, Pause, TriggerRecord
@@ -124,6 +125,8 @@ class Jobs:
                     Put(keys.edit(name, since), encode(Edit(since, by, job))),
                 ]
                 if old is None and state is not None and name not in self._mirror.states:
+                    # Figures in the history are of an earlier job.
+                    state = msgspec.structs.replace(state, figures=Figures(origin=since))
                     operations.append(Put(keys.state(name), encode(state)))
             group = None
             if run:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote
 
-from dkronpy.catalog.feed import Feed
-from dkronpy.catalog.jobs import JobError, Jobs
-from dkronpy.catalog.keys import Keys
-from dkronpy.catalog.mirror import Change, Held, Mirror
+from dkronpy.catalog.jobs import JobError
+from dkronpy.catalog.mirror import Change, Held
 from dkronpy.dispatch.archive import Archive
 from dkronpy.dispatch.commit import Committer
+from dkronpy.dispatch.figures import FigureKeeper
 from dkronpy.dispatch.lane import Lane
+from dkronpy.dispatch.parts import Parts
 from dkronpy.dispatch.purge import delete_history, purge_job
 from dkronpy.dispatch.snapshot import snapshot, unadopted
-from dkronpy.history.contract import History
 from dkronpy.leadership.claim import Deposed
-from dkronpy.metrics import Metrics
+from dkronpy.metrics import Lead
 from dkronpy.model.execution import Execution, parse_execution_id
 from dkronpy.model.lane import (
     Ask,
@@ -35,14 +32,13 @@ from dkronpy.model.lane import (
     Stored,
     ToLeader,
 )
-from dkronpy.model.member import Member
 from dkronpy.model.records import Epoch
 from dkronpy.model.run import Ended, Key, Started
 from dkronpy.scheduling.board import Board
 from dkronpy.scheduling.exclusions import Exclusions
 from dkronpy.scheduling.planning import plan
 from dkronpy.scheduling.step import Step
-from dkronpy.store.contract import Store, StoreError
+from dkronpy.store.contract import StoreError
 
 log = logging.getLogger(__name__)
 L = TypeVar("L", bound=Lane)
@@ -60,26 +56,6 @@ BEHIND = 10.0
 """Seconds that the watch may be behind this leader's own commits: edits and requests are unseen meanwhile."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a leader works with. `now` gives ns since the epoch."""
-
-    store: Store
-    keys: Keys
-    mirror: Mirror
-    jobs: Jobs
-    history: History
-    feed: Feed
-    metrics: Metrics
-    members: Callable[[], Sequence[Member]]
-    now: Callable[[], int]
-    rng: random.Random
-    lost_after: int
-    """How long (ns) a node may be out of contact before its runs count as lost."""
-    holds: Callable[[], bool]
-    """Whether this server renewed its lease so lately that it may let nodes start runs."""
-
-
 class Leader:
     """One term of leadership, from its claim until `run` is cancelled or raises Deposed."""
 
@@ -93,6 +69,7 @@ class Leader:
             parts.history, parts.feed, archived=self._archived, recorded=self._recorded, stored=self._stored
         )
         self._committer: Committer | None = None
+        self._figures: FigureKeeper | None = None
         self._chores: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._stopping = False
         self._absent: dict[str, float] = {}
@@ -153,6 +130,9 @@ class Leader:
         self._committer = Committer(
             parts.store, parts.keys, self._epoch, parts.mirror.cursor, parts.metrics.commit_seconds.observe
         )
+        self._figures = FigureKeeper(
+            parts.history, parts.metrics.text.quantiles, self._board.states, self._board.folded.__setitem__
+        )
         unsubscribe = parts.mirror.subscribe(self._changed)
         for name in parts.mirror.clears:
             self._chore_clear(name)
@@ -164,12 +144,20 @@ class Leader:
         self.ready.set()
         try:
             async with asyncio.TaskGroup() as group:
-                works = (self._archive.run, self._find_lost, self._do_chores, self._look_at_watch)
+                works = (
+                    self._archive.run,
+                    self._figures.run,
+                    self._find_lost,
+                    self._do_chores,
+                    self._look_at_watch,
+                )
                 helpers = [group.create_task(work()) for work in works]
-                await self._lead(self._board, self._committer)
+                parts.metrics.lead = Lead(self._board, self._figures, parts.now)
+                await self._lead(self._board, self._committer, self._figures)
                 for task in helpers:
                     task.cancel()
         finally:
+            parts.metrics.lead = None
             unsubscribe()
             for lane in self._lanes.values():
                 lane.close()
@@ -183,7 +171,7 @@ class Leader:
             self._wake.clear()
             await self._sleep(left)
 
-    async def _lead(self, board: Board, committer: Committer) -> None:
+    async def _lead(self, board: Board, committer: Committer, figures: FigureKeeper) -> None:
         parts = self._parts
         await self._meet_nodes()
         while not self._stopping:
@@ -199,11 +187,11 @@ class Leader:
             if step is not None:
                 await committer.commit(step)
                 self._carry_out(step, lanes)
-                parts.metrics.stepped(step, board, parts.now())
+                figures.committed(step.states)
+                parts.metrics.stepped(step)
                 continue
             wake_at = board.wake_at(now)
             wait = LONGEST_SLEEP if wake_at is None else min(max(wake_at - parts.now(), 0) / 1e9, LONGEST_SLEEP)
-            parts.metrics.look(board, now)
             await self._sleep(wait)
 
     def _starts_first(self, board: Board, now: int) -> float:
@@ -367,16 +355,21 @@ class Leader:
         async def chore() -> None:
             held = self._parts.mirror.clears.get(name)
             if held is not None and self._board is not None:
-                await delete_history(self._parts.history, name, held.value.until)
-                self._board.cleared.append(name)
+                await self._delete_history(name, held.value.until)
+                self._board.cleared.append((name, held.value.until))
                 self._wake.set()
 
         self._chores.put_nowait(chore)
 
+    async def _delete_history(self, name: str, until: int) -> None:
+        assert self._figures is not None, "chores are done once one leads"
+        async with self._figures.writing:
+            await delete_history(self._parts.history, name, until)
+
     def _chore_purge(self, name: str, until: int) -> None:
         async def chore() -> None:
             parts = self._parts
-            await delete_history(parts.history, name, until)
+            await self._delete_history(name, until)
             await purge_job(parts.store, parts.keys, name, until)
             if self._board is not None:
                 self._board.purged.append(name)

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from dkronpy.model.execution import Execution, OutputChunk, State
+from dkronpy.model.figures import JobFigures
 
 
 class HistoryError(Exception):
@@ -89,6 +90,9 @@ NONE_OWN: Final[Mapping[str, Retention]] = MappingProxyType({})
 class History(ABC):
     """One connection to a history. Safe for concurrent use by the tasks of one event loop."""
 
+    figures_delay = 30.0
+    """Seconds after the end of a run within which its job's figures are to be written, for those who read them here."""
+
     @abstractmethod
     async def open(self) -> None:
         """Connect, create or migrate the schema. Raises HistoryError, saying what to mend."""
@@ -133,7 +137,8 @@ class History(ABC):
 
     @abstractmethod
     async def delete(self, job: str, *, until: int) -> int:
-        """Delete every execution of exactly this job with group <= `until` (ns), with its output; return how many."""
+        """Delete every execution of exactly this job with group <= `until` (ns), with its output, and the job's figures
+        whose origin is before `until`; return how many executions."""
 
     @abstractmethod
     async def prune(
@@ -141,3 +146,17 @@ class History(ABC):
     ) -> bool:
         """Delete one small batch of what is no longer kept: of the jobs in `own` by theirs, of all others by
         `retention`. True when more may remain."""
+
+    @abstractmethod
+    async def write_figures(self, figures: Sequence[JobFigures]) -> None:
+        """Store the figures of some hundred jobs durably, each in the place of the job's older ones: those whose
+        (origin, changes) is smaller. Figures that are not newer are passed over. Raises HistoryError."""
+
+    @abstractmethod
+    async def figures_of(self, jobs: Collection[str]) -> dict[str, JobFigures]:
+        """The figures of these jobs, where there are some."""
+
+    @abstractmethod
+    async def figures(self, *, after: str = "", limit: int = 1000) -> Sequence[JobFigures]:
+        """The first `limit` figures of the jobs whose names come after `after`, in the order of their names' bytes.
+        Fewer than `limit`: there are no more."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dkronpy.history.contract import NONE_OWN, DayCount, History, Output, Query, Retention, Slice
 from dkronpy.history.cursor import decode_cursor, encode_cursor
+from dkronpy.history.figures import delete_figures, write_figures
 from dkronpy.history.output import read_output, read_tails, store_chunks
 from dkronpy.history.recording import remove, write
 from dkronpy.history.retention import Pruner
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from dkronpy.history.table import Key, Table
     from dkronpy.history.work import Make, T, Work
     from dkronpy.model.execution import Execution, OutputChunk
+    from dkronpy.model.figures import JobFigures
 
 _AT_ONCE = 200
 """Executions that one transaction deletes: other writes get in between."""
@@ -90,6 +92,7 @@ class DatabaseHistory(History):
             yield from remove(self._table, keys)
             return len(keys)
 
+        await self._write(lambda: delete_figures(self._table, job, until))
         deleted = 0
         while True:
             batch = await self._write(work)
@@ -106,3 +109,14 @@ class DatabaseHistory(History):
             more = await self._pruner.prune(retention, own, now, part)
             batch -= part
         return more
+
+    async def write_figures(self, figures: Sequence[JobFigures]) -> None:
+        if figures:
+            await self._write(lambda: write_figures(self._table, figures))
+
+    async def figures_of(self, jobs: Collection[str]) -> dict[str, JobFigures]:
+        found = await self._read(lambda: self._table.figures_of(jobs)) if jobs else []
+        return {of.job: of for of in found}
+
+    async def figures(self, *, after: str = "", limit: int = 1000) -> Sequence[JobFigures]:
+        return await self._read(lambda: self._table.figures_after(after, limit))

@@ -13,6 +13,7 @@ from dkronpy.history.rules import IDLE, ended
 from dkronpy.history.sql import counting, pages
 from dkronpy.history.table import Extent, Key, Piece, Table
 from dkronpy.model.execution import Execution
+from dkronpy.model.figures import JobFigures
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ _EXECUTION: Final[Columns] = {**_KEY, "state": str, "ended": int, "size": int, "
 _OUTPUT: Final[Columns] = {**_KEY, "start": int, "data": bytes}
 _DAY: Final[Columns] = {"date": str, "success": int, "failed": int}
 _JOB: Final[Columns] = {"job": str, "folded": int}
+_FIGURES: Final[Columns] = {"job": str, "record": bytes}
 _SAME: Final = " AND ".join(f"{{0}}.{column} = wanted.{column}" for column in _KEY)
 _OF_RUN: Final = " AND ".join(f"{column} = :{column}" for column in _KEY)
 # Pieces do not overlap, so of those that begin at or before a place only the last one can reach beyond it.
@@ -39,6 +41,8 @@ _OF_JOB: Final = "SELECT record FROM execution WHERE job = :job AND grp"
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Execution).decode
+_pack_figures: Final = msgspec.msgpack.Encoder().encode
+_unpack_figures: Final = msgspec.msgpack.Decoder(JobFigures).decode
 
 
 class SqlTable(Table):
@@ -196,6 +200,25 @@ class SqlTable(Table):
         for job in jobs:
             text = "DELETE FROM job WHERE job = :job AND NOT EXISTS (SELECT 1 FROM execution WHERE job = :job)"
             yield from self._ask(text, job=job)
+
+    # ---- figures of jobs
+
+    def figures_of(self, jobs: Collection[str]) -> Work[list[JobFigures]]:
+        wanted, parameters = self._wanted({"job": str}, [(job,) for job in jobs])
+        rows = yield Statement(f"SELECT record FROM {wanted} JOIN figures ON figures.job = wanted.job", parameters)
+        return [_unpack_figures(row[0]) for row in rows]
+
+    def figures_after(self, after: str, limit: int) -> Work[list[JobFigures]]:
+        text = "SELECT record FROM figures WHERE job > :after ORDER BY job LIMIT :limit"
+        rows = yield from self._ask(text, after=after, limit=limit)
+        return [_unpack_figures(row[0]) for row in rows]
+
+    def put_figures(self, figures: Sequence[JobFigures]) -> Work[None]:
+        rows = [(of.job, _pack_figures(of)) for of in figures]
+        yield self._dialect.upsert("figures", _FIGURES, ("job",), self._names(rows))
+
+    def remove_figures(self, job: str) -> Work[None]:
+        yield self._dialect.delete("figures", {"job": str}, self._names([(job,)]))
 
     # ---- retention
 

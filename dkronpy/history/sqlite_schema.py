@@ -62,6 +62,13 @@ MIGRATIONS = (
     ALTER TABLE job DROP COLUMN ran;
     ALTER TABLE job DROP COLUMN idle;
     """,
+    # What is counted of each job, with its digests.
+    """
+    CREATE TABLE figures (
+        job TEXT PRIMARY KEY,
+        record BLOB NOT NULL
+    );
+    """,
 )
 """The script that leads from version n to n + 1 of the schema is at n; a database's version is its `user_version`."""
 

@@ -25,6 +25,7 @@ from dkronpy.history.contract import (
     Slice,
 )
 from dkronpy.history.cursor import decode_cursor
+from dkronpy.history.store_figures import decode_figures, delete_figures, read_figures, write_figures
 from dkronpy.history.store_keys import HistoryKeys
 from dkronpy.history.store_queries import Reader
 from dkronpy.history.store_retention import delete, prune
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from dkronpy.history.store_keys import Key
     from dkronpy.model.execution import Execution, OutputChunk
+    from dkronpy.model.figures import JobFigures
     from dkronpy.store.contract import Store
 
 T = TypeVar("T")
@@ -68,6 +70,9 @@ class StoreHistory(History):
 
     Several servers may read and write: see `Writer`. A write that does not fit one commit becomes visible in parts.
     """
+
+    figures_delay = 3600.0
+    """Only a new leader reads them here, and the store's room is dear."""
 
     def __init__(self, store: Store, keyspace: str, *, kept: int = KEPT, output_limit: int = OUTPUT_LIMIT) -> None:
         self._store = store
@@ -129,6 +134,8 @@ class StoreHistory(History):
             return await self._reader.days(dates) if dates else []
 
     async def delete(self, job: str, *, until: int) -> int:
+        with self._reading():
+            await delete_figures(self._store, self._keys.figures, job, until)
         return await self._submit(work=partial(delete, job=job, until=until))
 
     async def prune(
@@ -150,6 +157,20 @@ class StoreHistory(History):
             )
             batch -= part
         return more
+
+    async def write_figures(self, figures: Sequence[JobFigures]) -> None:
+        with self._reading():
+            await write_figures(self._store, self._keys.figures, figures)
+
+    async def figures_of(self, jobs: Collection[str]) -> dict[str, JobFigures]:
+        with self._reading():
+            return await read_figures(self._store, self._keys.figures, jobs)
+
+    async def figures(self, *, after: str = "", limit: int = 1000) -> Sequence[JobFigures]:
+        prefix = self._keys.figures
+        with self._reading():
+            page = await self._store.list(prefix, after=prefix + after, limit=limit)
+        return [decode_figures(entry.value) for entry in page.entries]
 
     async def _submit(self, **what: Any) -> Any:
         """Have something done by the writer, also if the task that waits for it is cancelled."""
@@ -211,6 +232,7 @@ class StoreHistory(History):
 
     @contextmanager
     def _reading(self) -> Generator[None]:
+        """What does not go through the writer: all that is read, and figures, which no two writers spoil."""
         if self._working is None:
             raise HistoryError("the history is not open")
         with _as_history():

@@ -81,6 +81,8 @@ class HistoryKeys:
         """Prefix of each job's newest group of those that did not run and are no longer kept one by one."""
         self.records = f"{root}runs/"
         """Prefix of all records, job by job."""
+        self.figures = f"{root}figures/"
+        """Prefix of each job's figures."""
         self._outputs = f"{root}output/"
         self._states = f"{root}states/"
         self._nodes = f"{root}nodes/"

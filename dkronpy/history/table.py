@@ -10,6 +10,7 @@ from dkronpy.history.contract import DayCount, Query
 from dkronpy.history.cursor import Position
 from dkronpy.history.work import Work
 from dkronpy.model.execution import Execution, State
+from dkronpy.model.figures import JobFigures
 
 Key = tuple[str, int, int, str]
 """(job, group, attempt, node)."""
@@ -109,6 +110,23 @@ class Table(ABC):
     @abstractmethod
     def forget(self, jobs: Iterable[str]) -> Work[None]:
         """Drop the marks of those jobs that have no executions."""
+
+    # ---- figures of jobs
+
+    @abstractmethod
+    def figures_of(self, jobs: Collection[str]) -> Work[list[JobFigures]]:
+        """Those of these jobs, in any order."""
+
+    @abstractmethod
+    def figures_after(self, after: str, limit: int) -> Work[list[JobFigures]]:
+        """The first `limit` of jobs whose names come after `after`, in the order of their names' bytes."""
+
+    @abstractmethod
+    def put_figures(self, figures: Sequence[JobFigures]) -> Work[None]:
+        """Insert or replace; no job is given twice."""
+
+    @abstractmethod
+    def remove_figures(self, job: str) -> Work[None]: ...
 
     # ---- retention: all about one job, and states that are looked for each in its own range of an index
 

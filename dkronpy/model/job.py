@@ -14,6 +14,7 @@ import msgspec
 from dkronpy.model.calendar import Blackout
 from dkronpy.model.dependency import Dependency, Parent, ParentRun
 from dkronpy.model.duration import SECOND
+from dkronpy.model.figures import Figures, RunMark
 from dkronpy.model.parameter import Parameter
 
 QUEUE_LIMIT = 100
@@ -174,16 +175,6 @@ class Adoption(msgspec.Struct, frozen=True, gc=False):
     decided: int
 
 
-class RunMark(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What later runs of a job are told of one that has ended: its execution's id and times (ns)."""
-
-    id: str
-    fire: int
-    started: int | None
-    finished: int
-    exit_code: int | None
-
-
 class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What runs have made of a job. Written only by the leader, but for counters given with a restore.
 
@@ -215,6 +206,7 @@ class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Parents' groups that have met their condition and wait for those of the other parents, oldest first."""
     spent: bool = False
     """An ephemeral job that has succeeded: it fires no more and is about to be deleted."""
+    figures: Figures = Figures()
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

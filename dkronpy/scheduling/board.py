@@ -25,7 +25,7 @@ from dkronpy.model.records import Cursor, Pause, TriggerRecord
 from dkronpy.model.run import Ended, Key, RunStatus, Started
 from dkronpy.scheduling.definitions import Definitions
 from dkronpy.scheduling.exclusions import Exclusions
-from dkronpy.scheduling.groups import Group
+from dkronpy.scheduling.groups import Folded, Group
 from dkronpy.scheduling.waiting import Waiting
 
 STARTED_DELAY = 100_000_000
@@ -89,7 +89,8 @@ class Board(Definitions):
         self.kills_new: deque[Key] = deque(self.kills)
         self.forced: set[Key] = set()
         """Of the kills those that leave no grace."""
-        self.cleared: deque[str] = deque()
+        self.cleared: deque[tuple[str, int]] = deque()
+        """Jobs whose history was deleted up to a time (ns)."""
         self.purged: deque[str] = deque()
         self.started: dict[Key, Started] = {}
         self.ended: deque[Ended] = deque()
@@ -100,6 +101,8 @@ class Board(Definitions):
         """Groups whose children are to be told how they ended."""
         self.unarchived: list[Execution] = []
         """Final executions that an earlier leader may not have written to the history."""
+        self.folded: dict[str, Folded] = {}
+        """What the history's digests hold, by job, as far as this leader knows."""
         self.doomed: dict[str, int] = {}
         """Deleted jobs whose history is to be deleted up to a group, once no such group is left on the board."""
         self._load(snapshot, now)
@@ -214,6 +217,9 @@ class Board(Definitions):
         return wanted
 
     # ---- inputs
+
+    def folded_of(self, name: str) -> Folded:
+        return self.folded.get(name, (0, 0))
 
     def state_given(self, name: str, state: JobState) -> None:
         """Counters came with a new job (restore). What the leader itself has written is not taken back from the

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dkronpy.model.execution import Execution, execution_id
-from dkronpy.model.job import Hash, Job, JobState, RunMark
+from dkronpy.model.figures import RunMark
+from dkronpy.model.job import Hash, Job, JobState
 from dkronpy.model.times import epoch_text, rfc3339
 
 JOB_GROUP = "job_group"

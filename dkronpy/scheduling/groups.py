@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from dkronpy.model.execution import Execution, State
-from dkronpy.model.job import Job, JobState, JobStatus, RetryTarget, RunMark
+from dkronpy.model.figures import Figures, RunMark
+from dkronpy.model.job import Job, JobState, JobStatus, RetryTarget
 from dkronpy.model.member import Member
 from dkronpy.model.records import GroupRecord
 from dkronpy.model.run import Ended, Key
 from dkronpy.scheduling.targeting import matching
 
+Folded: TypeAlias = tuple[int, int]
+"""Up to which observation of a job the history has folded its figures, of which origin: (origin, number)."""
 MAX_ERROR = 500
 """Characters kept of an error text."""
 MAX_GROUP_DATA = 32_000
@@ -125,8 +129,10 @@ def lost(execution: Execution, now: int, error: str) -> Execution:
     return msgspec.structs.replace(execution, state=State.LOST, finished=now, error=error[:MAX_ERROR])
 
 
-def counted(state: JobState, execution: Execution) -> JobState:
-    """The job's counters after an execution that ran has ended."""
+def counted(state: JobState, execution: Execution, folded: Folded) -> JobState:
+    """The job's counters after an execution that ran has ended. `folded`: what the history's digests hold of the
+    job."""
+    figures = _figured(state.figures, execution, folded)
     finished = execution.finished or 0
     mark = RunMark(execution.id, execution.fire, execution.started, finished, execution.exit_code)
     if execution.success:
@@ -135,21 +141,40 @@ def counted(state: JobState, execution: Execution) -> JobState:
             success_count=state.success_count + 1,
             last_success=max(state.last_success or 0, finished),
             last_good=_later(state.last_good, mark),
+            figures=figures,
         )
     return msgspec.structs.replace(
         state,
         error_count=state.error_count + 1,
         last_error=max(state.last_error or 0, finished),
         last_bad=_later(state.last_bad, mark),
+        figures=figures,
     )
+
+
+def _figured(figures: Figures, execution: Execution, folded: Folded) -> Figures:
+    """The job's figures with one more run that ended; its duration and latency are observed if they are known."""
+    state = execution.state
+    figures = msgspec.structs.replace(
+        figures,
+        changes=figures.changes + 1,
+        timed_out=figures.timed_out + (state is State.TIMED_OUT),
+        killed=figures.killed + (state is State.KILLED),
+        lost=figures.lost + (state is State.LOST),
+    )
+    if state is State.LOST or execution.started is None or execution.finished is None:
+        return figures
+    duration = max(execution.finished - execution.started, 0)
+    latency = max(execution.started - execution.fire, 0)
+    return figures.observing(duration, latency, folded=folded[1] if folded[0] == figures.origin else 0)
 
 
 def _later(old: RunMark | None, new: RunMark) -> RunMark:
     return new if old is None or new.finished >= old.finished else old
 
 
-def uncounted(state: JobState) -> JobState:
-    """The job's state with its counters at zero."""
+def uncounted(state: JobState, now: int) -> JobState:
+    """The job's state with its counters at zero, from `now` (ns) on."""
     return msgspec.structs.replace(
         state,
         success_count=0,
@@ -160,6 +185,7 @@ def uncounted(state: JobState) -> JobState:
         last_bad=None,
         status=JobStatus.UNTRIGGERED,
         status_group=0,
+        figures=Figures(origin=now),
     )
 
 

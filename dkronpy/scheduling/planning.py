@@ -15,6 +15,7 @@ import msgspec
 
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Execution, Reason, State
+from dkronpy.model.figures import Figures
 from dkronpy.model.job import Adoption, Job, JobState
 from dkronpy.model.lane import Kill
 from dkronpy.model.run import Key
@@ -102,7 +103,8 @@ def _finish(board: Board, step: Step, result: Execution, now: int) -> None:
         step.kills_done.add(result.key)
     job = board.job_of(result)
     if job is not None:
-        step.set_state(board.states, job.name, counted(board.states.get(job.name, JobState()), result))
+        state = counted(board.states.get(job.name, JobState()), result, board.folded_of(job.name))
+        step.set_state(board.states, job.name, state)
         again = retry(job, result, board.targets, board.reachable, now, board.epoch)
         if again is not None:
             group.put(again)
@@ -129,6 +131,7 @@ def _leaving(board: Board, step: Step, now: int, limit: int) -> None:
             del board.doomed[name]
     while board.purged and step.room(1, limit):
         name = board.purged.popleft()
+        board.folded.pop(name, None)
         if name in board.jobs:
             step.set_state(board.states, name, msgspec.structs.replace(board.states[name], purge=0))
         elif name not in board.debts:
@@ -176,7 +179,7 @@ def _settle(board: Board, step: Step, name: str, state: JobState) -> None:
         state = msgspec.structs.replace(state, met=())
     gone = [edit.since for edit in edits if edit.job is None]
     if gone:
-        state = JobState(purge=gone[-1])
+        state = JobState(purge=gone[-1], figures=Figures(origin=gone[-1]))
         board.doomed[name] = gone[-1]
     state = msgspec.structs.replace(
         state,
@@ -235,10 +238,10 @@ def _requests(board: Board, step: Step, now: int, limit: int) -> None:
             step.kills.append(Kill(key, key in board.forced))
     board.kills_new.extend(unknown)
     while board.cleared and step.room(2, limit):
-        name = board.cleared.popleft()
+        name, until = board.cleared.popleft()
         step.clears_done.add(name)
         if name in board.states:
-            step.set_state(board.states, name, uncounted(board.states[name]))
+            step.set_state(board.states, name, uncounted(board.states[name], until))
 
 
 def _retries(board: Board, step: Step, now: int, limit: int) -> None:

@@ -19,6 +19,8 @@ MAX_SIZE = 240_000
 
 RECORD_SIZE = 400
 """Estimated bytes of a record besides its environment."""
+STATE_SIZE = 400
+"""Estimated bytes of the figures in a job's state besides those of its recent runs."""
 FIRE_SIZE = 20
 """Estimated bytes of a fire's time in a record."""
 NAME_SIZE = 100
@@ -90,7 +92,9 @@ class Step:
     def put_state(self, name: str, state: JobState) -> None:
         """The job's state as it is now."""
         if name not in self.states:
-            self.size += RECORD_SIZE + FIRE_SIZE * len(state.settled) + NAME_SIZE * len(state.met)
+            recent = len(state.figures.recent) * 4 // 3
+            self.size += RECORD_SIZE + STATE_SIZE + recent
+            self.size += FIRE_SIZE * len(state.settled) + NAME_SIZE * len(state.met)
         self.states[name] = state
 
     def set_state(self, states: dict[str, JobState], name: str, state: JobState) -> None:

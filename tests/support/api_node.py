@@ -18,7 +18,6 @@ from typing import Any
 import msgspec
 import uvloop
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from dkronpy.api.app import build
 from dkronpy.api.definitions import checked_job
@@ -32,6 +31,7 @@ from dkronpy.config import Settings
 from dkronpy.gossip.gossip import KeyReport
 from dkronpy.history.contract import History
 from dkronpy.history.sqlite import SqliteHistory
+from dkronpy.metrics import Metrics
 from dkronpy.model.execution import Execution, OutputChunk, State
 from dkronpy.model.job import JobState
 from dkronpy.model.member import Member, Peer, PeerState
@@ -171,7 +171,7 @@ async def api_node(
         history=ended,
         cluster=cluster,
         feed=feed,
-        metrics=CollectorRegistry(),
+        metrics=Metrics(),
         now=now,
         faults=lambda: node.faults,
     )

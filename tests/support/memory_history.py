@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from dkronpy.model.execution import Execution, OutputChunk, State
+    from dkronpy.model.figures import JobFigures
 
     Key = tuple[str, int, int, str]
 
@@ -31,6 +32,7 @@ class MemoryHistory(History):
         self._output: dict[Key, dict[int, int]] = {}
         """Offset → byte."""
         self._days: Counter[tuple[str, str]] = Counter()
+        self._figures: dict[str, JobFigures] = {}
         self._folded: dict[str, int] = {}
         """The newest group of a job of those that did not run and were already taken as too many."""
 
@@ -108,6 +110,8 @@ class MemoryHistory(History):
         self._check()
         gone = [execution.key for execution in self._of(job) if execution.group <= until]
         self._remove(gone)
+        if job in self._figures and self._figures[job].figures.origin < until:
+            del self._figures[job]
         return len(gone)
 
     async def prune(
@@ -127,6 +131,23 @@ class MemoryHistory(History):
                 self._join(job)
                 left -= 1
         return left <= 0
+
+    async def write_figures(self, figures: Sequence[JobFigures]) -> None:
+        self._check()
+        if self.broken:
+            raise self.broken
+        for of in figures:
+            held = self._figures.get(of.job)
+            if held is None or held.figures.age < of.figures.age:
+                self._figures[of.job] = of
+
+    async def figures_of(self, jobs: Collection[str]) -> dict[str, JobFigures]:
+        self._check()
+        return {job: self._figures[job] for job in jobs if job in self._figures}
+
+    async def figures(self, *, after: str = "", limit: int = 1000) -> Sequence[JobFigures]:
+        self._check()
+        return [self._figures[job] for job in sorted(self._figures) if job > after][:limit]
 
     def _check(self) -> None:
         if not self._open:

@@ -52,7 +52,7 @@ def test_a_first_run():
 
 
 def test_earlier_runs():
-    state = counted(JobState(), ended(3, State.FAILED, 10, code=3))
+    state = counted(JobState(), ended(3, State.FAILED, 10, code=3), (0, 0))
     bad = {
         "RUN_ID": "3000000000-1-n1",
         "SCHEDULE_TIME": "3.0",
@@ -61,7 +61,7 @@ def test_earlier_runs():
         "EXIT_CODE": "3",
     }
     assert previous(state) == named("PREVIOUS", bad) | named("PREVIOUS_BAD", bad)
-    state = counted(state, ended(5, State.SUCCESS, 12))
+    state = counted(state, ended(5, State.SUCCESS, 12), (0, 0))
     good = bad | {
         "RUN_ID": "5000000000-1-n1",
         "SCHEDULE_TIME": "5.0",
@@ -71,11 +71,11 @@ def test_earlier_runs():
     }
     everything = named("PREVIOUS", good) | named("PREVIOUS_GOOD", good) | named("PREVIOUS_BAD", bad)
     assert previous(state) == everything
-    assert previous(counted(state, ended(4, State.SUCCESS, 11))) == everything, "it is heard of late"
-    lost = counted(state, ended(6, State.LOST, 13, code=None, started=None))
+    assert previous(counted(state, ended(4, State.SUCCESS, 11), (0, 0))) == everything, "it is heard of late"
+    lost = counted(state, ended(6, State.LOST, 13, code=None, started=None), (0, 0))
     assert previous(lost).get("PREVIOUS_STOP_TIME") == "13.0"
     assert not {"PREVIOUS_EXIT_CODE", "PREVIOUS_BAD_START_TIME"} & set(previous(lost))
-    assert previous(uncounted(state)) == {}
+    assert previous(uncounted(state, 0)) == {}
 
 
 def named(prefix: str, values: dict[str, str]) -> dict[str, str]:

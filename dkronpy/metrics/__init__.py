@@ -1,18 +1,21 @@
-"""The node's Prometheus metrics. Names and units follow Prometheus' conventions; only outcome counters carry the
-job's name."""
+"""A node's Prometheus metrics: its own, and, while it leads, those of the whole cluster, which no other server exports
+then. Names and units follow Prometheus' conventions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from dkronpy import __version__
-from dkronpy.model.execution import Execution, State, Trigger
+from dkronpy.metrics.digest import QUANTILES
+from dkronpy.metrics.job_figures import JobRow, JobText, RunningRow
+from dkronpy.model.execution import State, Trigger
 from dkronpy.scheduling.board import Board
 from dkronpy.scheduling.step import Step
 
@@ -21,42 +24,71 @@ DURATION = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400
 COMMIT = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 
 
-class JobCounts(Collector):
-    """`dkron_job_executions_total{job,outcome}` as plain numbers: one metric object for 100,000 jobs costs next to
-    nothing."""
+class Rows(Protocol):
+    """Where the figures of jobs come from."""
 
-    def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], int] = {}
+    def rows(self, jobs: Iterable[str]) -> list[JobRow]: ...
 
-    def add(self, execution: Execution) -> None:
-        key = (execution.job, execution.state.value)
-        self._counts[key] = self._counts.get(key, 0) + 1
 
-    def forget(self, job: str) -> None:
-        """The job was deleted."""
-        for key in [key for key in self._counts if key[0] == job]:
-            del self._counts[key]
+class Lead:
+    """What the server that leads exports of the cluster."""
+
+    def __init__(self, board: Board, figures: Rows, now: Callable[[], int]) -> None:
+        self.board = board
+        self._figures = figures
+        self.now = now
+
+    def rows(self) -> list[JobRow]:
+        """The figures of all jobs."""
+        return self._figures.rows(self.board.jobs)
+
+    def running(self) -> list[RunningRow]:
+        """The runs in flight."""
+        runs = map(self.board.execution, self.board.ordered())
+        return [RunningRow(run.job, run.id, run.fire, run.started) for run in runs if run is not None]
+
+
+class _LeaderGauges(Collector):
+    """The state of the cluster, as the leader sees it."""
+
+    def __init__(self, lead: Callable[[], Lead | None]) -> None:
+        self._lead = lead
 
     def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(
-            "dkron_job_executions",
-            "Executions that ended, by job and outcome, since this node leads.",
-            labels=("job", "outcome"),
-        )
-        for labels, count in self._counts.items():
-            family.add_metric(labels, count)
-        yield family
+        if (lead := self._lead()) is None:
+            return
+        board = lead.board
+        first = board.timeline.head()
+        for name, meaning, value in (
+            (
+                "dkron_cursor_lag_seconds",
+                "How long the oldest undecided fire is overdue.",
+                max(lead.now() - first[0], 0) / 1e9 if first is not None else 0,
+            ),
+            ("dkron_jobs", "Jobs that are scheduled.", len(board.jobs)),
+            ("dkron_queued_executions", "Executions that wait to be tried again.", len(board.retries)),
+            ("dkron_groups_in_flight", "Groups that have not ended.", sum(map(len, board.in_flight.values()))),
+            (
+                "dkron_fires_waiting",
+                "Fires that wait for their turn or for a node.",
+                sum(map(len, board.waiting.by_job.values())),
+            ),
+            ("dkron_groups_in_store", "Groups not yet moved to the history.", len(board.groups)),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=value)
 
 
 class Metrics:
     """One node's metrics."""
 
-    def __init__(self) -> None:
+    def __init__(self, quantiles: Sequence[float] = QUANTILES, *, dsari_names: bool = False) -> None:
         self.registry = CollectorRegistry()
         registry = self.registry
         ProcessCollector(registry=registry)
-        self.jobs = JobCounts()
-        registry.register(self.jobs)
+        self.text = JobText(quantiles, dsari=dsari_names)
+        self.lead: Lead | None = None
+        """While this node leads."""
+        registry.register(_LeaderGauges(lambda: self.lead))
         Gauge("dkron_build_info", "Always 1.", ("version",), registry=registry).labels(__version__).set(1)
         self.leading = Gauge("dkron_leader", "1 on the node that leads, else 0.", registry=registry)
         self.epoch = Gauge("dkron_leader_epoch", "Epoch of the last claim of this node.", registry=registry)
@@ -83,40 +115,20 @@ class Metrics:
             buckets=COMMIT,
             registry=registry,
         )
-        self.cursor_lag = Gauge(
-            "dkron_cursor_lag_seconds", "How long the oldest undecided fire is overdue.", registry=registry
-        )
-        self.queued = Gauge("dkron_queued_executions", "Executions that wait to be tried again.", registry=registry)
-        self.in_flight = Gauge("dkron_groups_in_flight", "Groups that have not ended.", registry=registry)
-        self.waiting = Gauge("dkron_fires_waiting", "Fires that wait for their turn or for a node.", registry=registry)
-        self.unarchived = Gauge("dkron_groups_in_store", "Groups not yet moved to the history.", registry=registry)
         self.running = Gauge("dkron_running_executions", "Runs in flight on this node.", registry=registry)
         self.loop_lag = Gauge(
             "dkron_event_loop_lag_seconds", "Largest delay of the event loop in the last second.", registry=registry
         )
 
-    def stepped(self, step: Step, board: Board, now: int) -> None:
+    def stepped(self, step: Step) -> None:
         """Account for a step that was committed."""
         for execution in step.decided:
             outcome = "run" if not execution.state.final else execution.state.value
             self.fires.labels(outcome, execution.reason).inc(execution.count)
         for execution, report in step.archive:
-            self.jobs.add(execution)
             if report is None or execution.started is None:
                 continue
             if execution.trigger is Trigger.SCHEDULE and execution.attempt == 1:
                 self.lateness.observe(max(execution.started - execution.fire, 0) / 1e9)
             if execution.finished is not None and execution.state is not State.LOST:
                 self.duration.observe(max(execution.finished - execution.started, 0) / 1e9)
-        for name, _ in step.purge:
-            self.jobs.forget(name)
-        self.look(board, now)
-
-    def look(self, board: Board, now: int) -> None:
-        """Read the gauges off the board."""
-        head = board.timeline.head()
-        self.cursor_lag.set(max(now - head[0], 0) / 1e9 if head is not None else 0)
-        self.queued.set(len(board.retries))
-        self.in_flight.set(sum(map(len, board.in_flight.values())))
-        self.waiting.set(sum(map(len, board.waiting.by_job.values())))
-        self.unarchived.set(len(board.groups))
