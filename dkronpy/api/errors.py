@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from dkronpy.catalog.jobs import EditConflict, HasDependents, JobError, JobNotFound
+from dkronpy.catalog.jobs import EditConflict, HasDependents, JobError, JobNotFound, Owned
 from dkronpy.history.contract import HistoryError, HistoryFull
 from dkronpy.model.fields import SpecError
 from dkronpy.store.contract import OutcomeUnknown, StoreError, StoreFull, TooLarge
@@ -86,7 +86,7 @@ def problem(error: Exception) -> Problem:
             return Problem(400, str(error), error.errors)
         case JobNotFound():
             return Problem(404, str(error))
-        case HasDependents():
+        case HasDependents() | Owned():
             return Problem(409, str(error), [(error.field, str(error))])
         case EditConflict():
             return Problem(412, str(error))

@@ -89,14 +89,19 @@ class JobRoutes:
         _same_name(data, name)
         expect = expected_revision(request, self._context.held(name).revision)
         written = await self._jobs.change(
-            name, lambda job: self._checked(merged(job, data), job), by=by(request), expect=expect
+            name,
+            lambda job: self._checked(merged(job, data), job),
+            by=by(request),
+            expect=expect,
+            take=present(request, "take"),
         )
         return self._written(request, written, status=200)
 
     async def delete(self, request: web.Request) -> web.Response:
         held = self._context.held(name := request.match_info["job"])
         body = self._views.body(held)
-        await self._jobs.delete(name, by=by(request), expect=expected_revision(request, held.revision))
+        expect = expected_revision(request, held.revision)
+        await self._jobs.delete(name, by=by(request), expect=expect, take=present(request, "take"))
         return answer_bytes(request, body)
 
     async def toggle(self, request: web.Request) -> web.Response:
@@ -126,7 +131,8 @@ class JobRoutes:
         run = "?" in request.raw_path and present(request, "runoncreate")
         if run:
             given(job.parameters, {}, {})
-        written = await self._jobs.put(job, by=by(request), expect=expect, run=run)
+        take = "?" in request.raw_path and present(request, "take")
+        written = await self._jobs.put(job, by=by(request), expect=expect, run=run, take=take)
         return self._written(request, written, status=201 if written.created else status)
 
     def _checked(self, data: object, old: Job | None) -> Job:

@@ -14,7 +14,7 @@ from dkronpy.api.context import Context
 from dkronpy.api.definitions import checked_job, name_in
 from dkronpy.api.errors import Problem, invalid
 from dkronpy.api.requests import by, decode, read_body
-from dkronpy.catalog.jobs import MAX_ANCESTORS, MAX_CHILDREN
+from dkronpy.catalog.jobs import MAX_ANCESTORS, MAX_CHILDREN, Owned
 from dkronpy.model.fields import SpecError
 from dkronpy.model.job import Job, JobState
 from dkronpy.model.lineage import LoopError, ancestors, generations
@@ -42,6 +42,9 @@ class RestoreRoutes:
 
         Answers, as Dkron does, with a JSON string that holds a JSON list."""
         backup = _checked(decode(await _file(request)))
+        for name in backup:
+            if (held := self._mirror.jobs.get(name)) is not None and held.value.source:
+                raise Owned(held.value)
         who = by(request)
         for generation in self._generations(backup):
             for start in range(0, len(generation), _AT_ONCE):

@@ -89,6 +89,7 @@ class JobShape(msgspec.Struct, frozen=True, gc=False):
     priority: int
     wait_for_target: str
     parameters: list[ParameterShape]
+    source: str
     created_at: str | None
     updated_at: str | None
     running: int
@@ -137,6 +138,7 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         priority=job.priority,
         wait_for_target=_duration(job.wait_for_target),
         parameters=[ParameterShape(p.name, p.type, p.default, p.choices, p.description) for p in job.parameters],
+        source=job.source,
         created_at=time_or_null(job.created),
         updated_at=time_or_null(job.since),
         running=running,

@@ -53,6 +53,14 @@ class HasDependents(JobError):
     """The job can't be deleted while others name it as parent."""
 
 
+class Owned(JobError):
+    """The job comes from a directory, which alone changes it."""
+
+    def __init__(self, job: Job) -> None:
+        told = f"job {job.name!r} comes from the directory {job.source} on the servers: change it there"
+        super().__init__("source", f"{told}, or take it over with ?take=true")
+
+
 class EditConflict(JobError):
     """The job is not at the revision that the caller expects."""
 
@@ -81,22 +89,33 @@ class Jobs:
         self._now = now
 
     async def put(
-        self, job: Job, *, by: str, expect: int | None = None, run: bool = False, state: JobState | None = None
+        self,
+        job: Job,
+        *,
+        by: str,
+        expect: int | None = None,
+        run: bool = False,
+        state: JobState | None = None,
+        take: bool = False,
     ) -> Written:
-        """Create or replace the job `job.name`. `state` gives counters to a job that is new (restore).
+        """Create or replace the job `job.name`. `state` gives counters to a job that is new (restore). A job that comes
+        from a directory is replaced only by one from there, or with `take`.
 
-        Raises ParentNotFound, JobError (a loop of parents), EditConflict."""
-        return await self._write(job.name, lambda _: job, by=by, expect=expect, run=run, state=state)
+        Raises ParentNotFound, JobError (a loop of parents), Owned, EditConflict."""
+        return await self._write(job.name, lambda _: job, by=by, expect=expect, run=run, state=state, take=take)
 
-    async def change(self, name: str, edit: Callable[[Job], Job], *, by: str, expect: int | None = None) -> Written:
-        """Replace an existing job by what `edit` makes of it. Raises JobNotFound and what `put` raises."""
+    async def change(
+        self, name: str, edit: Callable[[Job], Job], *, by: str, expect: int | None = None, take: bool = False
+    ) -> Written:
+        """Replace an existing job by what `edit` makes of it, as one that comes from no directory. Raises JobNotFound
+        and what `put` raises."""
 
         def checked(old: Job | None) -> Job:
             if old is None:
                 raise JobNotFound(name)
-            return edit(old)
+            return msgspec.structs.replace(edit(old), source="")
 
-        return await self._write(name, checked, by=by, expect=expect)
+        return await self._write(name, checked, by=by, expect=expect, take=take)
 
     async def _write(
         self,
@@ -107,6 +126,7 @@ class Jobs:
         expect: int | None = None,
         run: bool = False,
         state: JobState | None = None,
+        take: bool = False,
     ) -> Written:
         keys = self._keys
         while True:
@@ -115,6 +135,8 @@ class Jobs:
             old = None if held is None else held.value
             now = self._now()
             job = make(old)
+            if old is not None and old.source not in ("", job.source) and not take:
+                raise Owned(old)
             since = max(now, 1 + (await self._deleted(name) if old is None else old.since))
             job = msgspec.structs.replace(job, since=since, created=now if old is None else old.created)
             guards = [Guard(keys.job(name), 0 if held is None else held.revision), *self._ancestors(job)]
@@ -146,15 +168,20 @@ class Jobs:
             assert held is not None, "an unchanged job was held before"
             return Written(held, old is None, group)
 
-    async def delete(self, name: str, *, by: str, expect: int | None = None) -> Held[Job]:
-        """Delete a job; its runs in flight go on, its history is deleted when they are over.
+    async def delete(
+        self, name: str, *, by: str, expect: int | None = None, source: str = "", take: bool = False
+    ) -> Held[Job]:
+        """Delete a job; its runs in flight go on, its history is deleted when they are over. One that comes from a
+        directory is deleted only with that as `source`, or with `take`.
 
-        Raises JobNotFound, HasDependents, EditConflict."""
+        Raises JobNotFound, HasDependents, Owned, EditConflict."""
         while True:
             held = self._mirror.jobs.get(name)
             if held is None:
                 raise JobNotFound(name)
             _expected(held, expect)
+            if held.value.source not in ("", source) and not take:
+                raise Owned(held.value)
             if children := self._mirror.children.get(name):
                 raise HasDependents(
                     "dependent_jobs",

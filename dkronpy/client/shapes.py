@@ -49,6 +49,7 @@ class Job(TypedDict):
     priority: int
     wait_for_target: str
     parameters: list[dict[str, Any]]
+    source: str
     created_at: str | None
     updated_at: str | None
     running: int

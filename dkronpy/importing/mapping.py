@@ -10,8 +10,9 @@ from typing import Any, Final, cast
 from dkronpy.importing.changes import Change, Kind
 from dkronpy.importing.cron import fires
 from dkronpy.importing.dump import Dialect, Dump, Json, dialect_of
-from dkronpy.importing.mapped import Mapped, Reading, name_for
+from dkronpy.importing.mapped import Mapped, Reading
 from dkronpy.importing.schedules import translated
+from dkronpy.model.names import name_for
 from dkronpy.model.times import parse_rfc3339
 
 _KEPT: Final = (

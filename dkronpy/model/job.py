@@ -96,7 +96,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One revision of a job's definition.
 
     `since` (ns) is when this revision took effect; it grows with every edit of the job, so it names the revision.
-    Times are ns since the epoch. Every field but `since` and `created` can be written by users.
+    Times are ns since the epoch. Every field but `since`, `created` and `source` can be written by users.
     """
 
     name: str
@@ -142,6 +142,8 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     wait_for_target: int = 0
     """ns that a fire waits for a node with the job's tags; then it is skipped."""
     parameters: tuple[Parameter, ...] = ()
+    source: str = ""
+    """The directory on the servers that defines the job, and alone changes it."""
 
     @property
     def dependency(self) -> Dependency | None:

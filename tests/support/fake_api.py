@@ -138,6 +138,7 @@ def make_job(name: str, **fields: Any) -> dict[str, Any]:
         "priority": 0,
         "wait_for_target": "0s",
         "parameters": [],
+        "source": "",
         "created_at": "2026-11-20T12:00:00Z",
         "updated_at": "2026-11-20T12:00:00Z",
         "running": 0,

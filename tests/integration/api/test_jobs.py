@@ -70,6 +70,7 @@ async def test_first_job_by_curl(api: TestClient) -> None:
         "priority": 0,
         "wait_for_target": "0s",
         "parameters": [],
+        "source": "",
         "created_at": None,
         "updated_at": None,
         "running": 0,

@@ -9,10 +9,11 @@ import pytest
 
 from dkronpy.importing.changes import Kind
 from dkronpy.importing.dump import Dump, DumpError, from_documents, from_pairs
-from dkronpy.importing.mapped import Mapped, name_for
+from dkronpy.importing.mapped import Mapped
 from dkronpy.importing.mapping import mapped
 from dkronpy.model.execution import State
 from dkronpy.model.execution_spec import parse_execution
+from dkronpy.model.names import name_for
 from dkronpy.model.times import parse_rfc3339
 from tests.support.dkron_data import V1, V4_EXECUTIONS, V4_JOBS
 

@@ -1,0 +1,205 @@
+"""The files of a configuration directory, merged as dsari merges them.
+
+`dsari.yaml`, then `dsari.json`, then `*.yaml` and `*.json` of `config.d`, each by name. Objects are merged, deeply;
+anything else that comes later replaces what was there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+from dkronpy.dsari.problems import ConfigRefused, Problem
+from dkronpy.model.yaml_text import YamlError, load_yaml
+
+MAX_FILE: Final = 8 << 20
+"""Bytes."""
+MAX_DEPTH: Final = 100
+_MAIN: Final = ("dsari.yaml", "dsari.json")
+_HOMES: Final = (
+    ("~/.dsari/etc", "~/.dsari"),
+    ("/usr/local/etc/dsari", "/usr/local/lib/dsari"),
+    ("/etc/dsari", "/var/lib/dsari"),
+)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """`values` as merged; `places` tells for a section's name, such as ("jobs", "backup"), the file that spoke last of
+    it; `digest` names the content of all files, `newest` (ns) when any of them, or their directories, changed last."""
+
+    values: dict[str, Any]
+    files: tuple[str, ...]
+    digest: str
+    newest: int
+    places: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+
+
+def default_directory() -> Path:
+    """Where dsari looks for its configuration when nobody says where."""
+    if home := os.environ.get("DSARI_HOME"):
+        return Path(home) / "etc"
+    for name, _ in _HOMES:
+        directory = Path(name).expanduser()
+        if any((directory / part).exists() for part in (*_MAIN, "config.d")):
+            return directory
+    return Path("~/.dsari").expanduser()
+
+
+def read(directory: Path) -> Merged:
+    """Read a directory. Raises ConfigRefused with every file that can't be read."""
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    places: dict[tuple[str, str], str] = {}
+    digest = hashlib.sha256()
+    names: list[str] = []
+    newest = 0
+    for path in _files(directory, values, problems):
+        name = _shown(path, directory)
+        try:
+            content, changed = _content(path)
+            newest = max(newest, changed)
+            found = _parsed(path, content)
+        except OSError as error:
+            problems.append(Problem(name, f"can't be read: {error.strerror}"))
+        except ValueError as error:
+            problems.append(Problem(name, str(error)))
+        else:
+            digest.update(f"{name}\0{len(content)}\0".encode(errors="surrogateescape") + content)
+            names.append(name)
+            _merge(values, found)
+            for section, entries in found.items():
+                if isinstance(entries, dict):
+                    places.update({(section, str(key)): name for key in cast("dict[object, object]", entries)})
+    if not names and not problems:
+        problems.append(Problem("", f"{directory} holds no dsari.yaml, dsari.json or config.d/*.yaml"))
+    if problems:
+        raise ConfigRefused(problems)
+    for place in (directory, _included(directory, values)):
+        if place.exists():
+            newest = max(newest, place.stat().st_mtime_ns)
+    return Merged(values, tuple(names), digest.hexdigest(), newest, places)
+
+
+def signature(directory: Path) -> object:
+    """Equal as long as no file of the directory, or of its config.d, has changed. Cheap."""
+    found: list[object] = []
+    for place in (directory, directory / "config.d"):
+        try:
+            entries = sorted(place.iterdir())
+        except OSError as error:
+            found.append((str(place), error.errno))
+            continue
+        for path in entries:
+            try:
+                about = path.stat()
+            except OSError as error:
+                found.append((path.name, error.errno))
+            else:
+                found.append((path.name, about.st_mtime_ns, about.st_size, about.st_ino))
+    return found
+
+
+def _included(directory: Path, values: dict[str, Any]) -> Path:
+    config_d = values.get("config_d")
+    return directory / (config_d if isinstance(config_d, str) and "\0" not in config_d else "config.d")
+
+
+def _files(directory: Path, values: dict[str, Any], problems: list[Problem]) -> Iterator[Path]:
+    """The files in their order; `values` are asked for config.d once the main files are merged."""
+    for name in _MAIN:
+        if (directory / name).exists():
+            yield directory / name
+    included = _included(directory, values)
+    try:
+        found = sorted(included.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        problems.append(Problem(_shown(included, directory), f"can't be read: {error.strerror}"))
+        return
+    for suffix in (".yaml", ".json"):
+        yield from (path for path in found if path.suffix == suffix and path.is_file())
+
+
+def _shown(path: Path, directory: Path) -> str:
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
+
+
+def _content(path: Path) -> tuple[bytes, int]:
+    """A plain file's content, and when (ns) it changed. Raises OSError, ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("is no plain file")
+        content = file.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        raise ValueError(f"is larger than {MAX_FILE} bytes")
+    return content, about.st_mtime_ns
+
+
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    """The object in a file. Raises ValueError that says where it is broken."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8 at byte {error.start}") from None
+    try:
+        value = _json(text) if path.suffix == ".json" else load_yaml(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except YamlError as error:
+        raise ValueError(str(error)) from None
+    except RecursionError:
+        raise ValueError("lists and objects are nested too deeply") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError("must hold an object: `jobs:` and the like")
+    return cast("dict[str, Any]", value)
+
+
+def _json(text: str) -> object:
+    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
+    _bound(value, MAX_DEPTH)
+    return value
+
+
+def _bound(value: object, left: int) -> None:
+    if not left:
+        raise ValueError(f"lists and objects are nested deeper than {MAX_DEPTH}")
+    if isinstance(value, dict | list):
+        found = cast("dict[str, object] | list[object]", value)
+        for part in found.values() if isinstance(found, dict) else found:
+            _bound(part, left - 1)
+
+
+def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in items:
+        if key in found:
+            raise ValueError(f"the key {key[:80]!r} is given twice in one object; keep one of them")
+        found[key] = value
+    return found
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _merge(values: dict[str, Any], later: dict[str, Any]) -> None:
+    for key, value in later.items():
+        old = values.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged = dict(cast("dict[str, Any]", old))
+            _merge(merged, cast("dict[str, Any]", value))
+            values[key] = merged
+        else:
+            values[key] = value
