@@ -15,6 +15,7 @@ from dkronpy.agent.stores import make_history, make_store, unopened
 from dkronpy.agent.term import LeaderTerm
 from dkronpy.api import app as api
 from dkronpy.api.services import Services
+from dkronpy.catalog.backfills import Backfills
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys
@@ -176,6 +177,7 @@ class Server:
                 mirror=self.mirror,
                 jobs=self._jobs,
                 requests=self._requests,
+                backfills=Backfills(self._store, self.mirror, self._keys, self._cluster_time),
                 history=self._history,
                 cluster=cluster,  # pyright: ignore[reportArgumentType]
                 feed=self._feed,

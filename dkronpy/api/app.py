@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from dkronpy.api.auth import Gate
+from dkronpy.api.backfills import BackfillRoutes
 from dkronpy.api.calendars import CalendarRoutes
 from dkronpy.api.changes import ChangeRoutes
 from dkronpy.api.cluster import ClusterRoutes
@@ -65,6 +66,7 @@ def build(services: Services) -> web.Application:
         ScheduleRoutes(context),
         HeatmapRoutes(context),
         CalendarRoutes(context),
+        BackfillRoutes(context),
         ExplainRoutes(context),
         ChangeRoutes(context),
         RestoreRoutes(context),

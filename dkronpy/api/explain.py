@@ -178,13 +178,13 @@ class ExplainRoutes:
         """A fire of the past of which there is no record."""
         cursor = self._services.mirror.cursor
         state = self._services.mirror.states.get(job.name)
-        if cursor is not None and state is not None and _decided(cursor.value, state.value, job, fire):
+        if cursor is not None and state is not None and decided(cursor.value, state.value, job, fire):
             return Verdict.FORGOTTEN, "the fire was decided; its record is no longer kept"
         leader = self._services.cluster.leader()
         return Verdict.UNDECIDED, f"the fire waits for {f'the leader {leader}' if leader else 'a leader'} to decide it"
 
 
-def _decided(cursor: Cursor, state: JobState, job: Job, fire: int) -> bool:
+def decided(cursor: Cursor, state: JobState, job: Job, fire: int) -> bool:
     """Whether the leader is past this fire: behind the cursor, in no backlog, of a revision that it schedules by."""
     if fire <= state.decided:
         return True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dkronpy.catalog.backfills import Backfills
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.mirror import Mirror
@@ -66,6 +67,7 @@ class Services:
     mirror: Mirror
     jobs: Jobs
     requests: Requests
+    backfills: Backfills
     history: History
     cluster: Cluster
     feed: Feed

@@ -15,12 +15,14 @@ from dkronpy import __version__
 from dkronpy.backup.file import FORMAT, Header, Line, Piece, Run, Value
 from dkronpy.catalog.keys import KINDS, Keys
 from dkronpy.history.contract import History, Query
+from dkronpy.model.backfill import Backfill
 from dkronpy.model.execution import Execution, OutputChunk, Trigger
 from dkronpy.model.job import Job, JobState
 from dkronpy.model.records import Cursor, GroupRecord
 from dkronpy.model.run import Key
 from dkronpy.model.times import rfc3339
 from dkronpy.schedule import ScheduleError
+from dkronpy.scheduling.backfilling import progress_of
 from dkronpy.scheduling.fires import compiled, next_fire
 from dkronpy.store.contract import Compacted, Delete, Entry, Event, Put, Store
 
@@ -132,6 +134,7 @@ class _Cut:
     states: Mapping[str, JobState]
     flying: Mapping[Key, Execution]
     """Executions that are in the store."""
+    backfills: Mapping[str, Backfill]
     groups: frozenset[tuple[str, int]]
     """Groups that are in the store, or asked for there: their further attempts are decided once more."""
 
@@ -141,6 +144,7 @@ class _Cut:
         jobs: dict[str, Job] = {}
         states: dict[str, JobState] = {}
         flying: dict[Key, Execution] = {}
+        backfills: dict[str, Backfill] = {}
         groups: set[tuple[str, int]] = set()
         for key, value in values.items():
             kind, name, rest = keys.split(keys.root + key)
@@ -151,6 +155,8 @@ class _Cut:
                     jobs[name] = KINDS[kind].decode(value)
                 case "states":
                     states[name] = KINDS[kind].decode(value)
+                case "backfills":
+                    backfills[name] = KINDS[kind].decode(value)
                 case "triggers":
                     groups.add((name, int(rest)))
                 case "runs":
@@ -159,7 +165,7 @@ class _Cut:
                     flying |= {execution.key: execution for execution in record.unpacked()}
                 case _:
                     continue
-        return cls(cursor, jobs, states, flying, frozenset(groups))
+        return cls(cursor, jobs, states, flying, backfills, frozenset(groups))
 
     def keeps(self, execution: Execution) -> bool:
         """Whether the restored store would not decide or order this execution once more."""
@@ -168,7 +174,16 @@ class _Cut:
             return held.state.final
         if (execution.job, execution.group) in self.groups:
             return False
+        if execution.trigger is Trigger.BACKFILL:
+            return not self._wanted(execution)
         return execution.trigger is not Trigger.SCHEDULE or not self._owed(execution.job, execution.group)
+
+    def _wanted(self, execution: Execution) -> bool:
+        """Whether a backfill has still to start this fire."""
+        backfill, state = self.backfills.get(execution.job), self.states.get(execution.job, JobState())
+        if backfill is None or execution.origin is None or execution.origin.asked != backfill.since:
+            return False
+        return execution.fire in backfill.fires[progress_of(backfill, state).started :]
 
     def _owed(self, name: str, fire: int) -> bool:
         """Whether this is a fire of the job that the store has not decided yet."""

@@ -191,6 +191,8 @@ class Jobs:
             since = max(self._now(), held.value.since + 1)
             guards = [Guard(self._keys.job(name), held.revision)]
             operations = [Delete(self._keys.job(name)), Put(self._keys.edit(name, since), encode(Edit(since, by)))]
+            if name in self._mirror.backfills:
+                operations.append(Delete(self._keys.backfill(name)))
             if name not in self._mirror.states:  # or a leader to come would not know that it owes anything
                 guards.append(Guard(self._keys.state(name), 0))
                 operations.append(Put(self._keys.state(name), encode(JobState())))

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from dkronpy.model.backfill import Backfill
 from dkronpy.model.calendar import CalendarRecord
 from dkronpy.model.execution import execution_id, parse_execution_id
 from dkronpy.model.job import Edit, Job, JobState
@@ -37,6 +38,7 @@ KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "clears": msgspec.json.Decoder(Clear),
     "groups": msgspec.json.Decoder(ConcurrencyGroup),
     "calendars": msgspec.json.Decoder(CalendarRecord),
+    "backfills": msgspec.json.Decoder(Backfill),
     "drains": msgspec.json.Decoder(Drain),
     "cursor": msgspec.json.Decoder(Cursor),
     "pause": msgspec.json.Decoder(Pause),
@@ -85,6 +87,9 @@ class Keys:
 
     def calendar(self, name: str) -> str:
         return f"{self.root}calendars/{name}"
+
+    def backfill(self, name: str) -> str:
+        return f"{self.root}backfills/{name}"
 
     def drain(self, node: str) -> str:
         """Quoted, since a member may have any name."""

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 
 from dkronpy.catalog.keys import KINDS, Keys, killed_key
+from dkronpy.model.backfill import Backfill
 from dkronpy.model.calendar import CalendarRecord
 from dkronpy.model.execution import Execution, execution_id
 from dkronpy.model.job import Job, JobState
@@ -40,6 +41,7 @@ MIRRORED = (
     "kills",
     "clears",
     "calendars",
+    "backfills",
     "drains",
     "groups",
     "cursor",
@@ -101,6 +103,8 @@ class Mirror:
         self.triggers: dict[tuple[str, int], Held[TriggerRecord]] = {}
         self.kills: dict[Key, Held[KillRecord]] = {}
         self.clears: dict[str, Held[Clear]] = {}
+        self.backfills: dict[str, Held[Backfill]] = {}
+        """The newest of each job that has had one."""
         self.drains: dict[str, Held[Drain]] = {}
         """By node."""
         self.limits: dict[str, Held[ConcurrencyGroup]] = {}
@@ -181,6 +185,7 @@ class Mirror:
             yield keys.trigger(name, group)
         yield from map(keys.kill, self.kills)
         yield from map(keys.clear, self.clears)
+        yield from map(keys.backfill, self.backfills)
         yield from map(keys.drain, self.drains)
         yield from map(keys.concurrency_group, self.limits)
         yield from map(keys.calendar, self.calendars)
@@ -238,6 +243,8 @@ class Mirror:
                 old = _replace(self.clears, name, held)
             case "calendars":
                 old = _replace(self.calendars, name, held)
+            case "backfills":
+                old = _replace(self.backfills, name, held)
             case "drains":
                 old = _replace(self.drains, unquote(name), held)
             case "groups":

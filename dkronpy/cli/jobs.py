@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dkronpy.cli import apply, graph, triggers
+from dkronpy.cli import apply, backfills, graph, triggers
 from dkronpy.cli.exits import Exit
 from dkronpy.cli.fires import fire_listing
 from dkronpy.cli.output import Column, Field, Listing, pairs, state_style
@@ -65,6 +65,7 @@ def add_commands(commands: Subcommands) -> None:
 
     apply.add_command_to(group)
     graph.add_command_to(group)
+    backfills.add_command_to(group)
 
     delete = add_command(
         group, "delete", delete_jobs, "delete jobs and their history", examples=["dkron job delete old-report"]

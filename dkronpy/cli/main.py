@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dkronpy.cli import (
     agent,
+    backfills,
     backup,
     cluster,
     executions,
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         jobs,
         schedules,
         triggers,
+        backfills,
         executions,
         groups,
         cluster,

@@ -83,7 +83,7 @@ class Listing:
 
 
 _STYLES = {
-    **dict.fromkeys(("success", "alive", "created"), "green"),
+    **dict.fromkeys(("success", "alive", "created", "finished"), "green"),
     **dict.fromkeys(("failed", "timed_out", "lost", "refused", "conflict"), "red"),
     **dict.fromkeys(("partially_failed", "skipped", "missed", "leaving", "changed", "kept"), "yellow"),
     **dict.fromkeys(("running", "dispatched", "queued"), "cyan"),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dkronpy.client.api import DEFAULT_URL, Client
 from dkronpy.client.errors import ClientError, Conflict, FieldError, NotFound, Refused, Unavailable, Unreachable
 from dkronpy.client.shapes import (
+    Backfill,
+    BackfillAnswer,
     Chunk,
     ClusterSettings,
     ConcurrencyGroup,
@@ -28,6 +30,8 @@ from dkronpy.client.shapes import (
 
 __all__ = [
     "DEFAULT_URL",
+    "Backfill",
+    "BackfillAnswer",
     "Chunk",
     "Client",
     "ClientError",

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from dkronpy.client.errors import Unreachable
 from dkronpy.client.shapes import (
+    Backfill,
+    BackfillAnswer,
     Chunk,
     ClusterSettings,
     ConcurrencyGroup,
@@ -101,6 +103,18 @@ class Client:
         body = {name: value for name, value in given.items() if value is not None}
         answer = self._ask("POST", f"{_job(name)}/run", body=body or None)
         return int(answer["run"]["group"])
+
+    def ask_backfill(self, name: str, wanted: Mapping[str, Any]) -> BackfillAnswer:
+        """Let fires of the past be run: `from`, `to`, `policy`, `parallel`; with `dry_run` only tell which."""
+        return cast("BackfillAnswer", self._ask("POST", f"{_job(name)}/backfill", body=wanted))
+
+    def backfills(self) -> list[Backfill]:
+        """The newest backfill of each job that has had one."""
+        return cast("list[Backfill]", self._ask("GET", "/v1/backfills"))
+
+    def cancel_backfill(self, name: str) -> Backfill:
+        """Let no more fires of a job's backfill start."""
+        return cast("Backfill", self._ask("DELETE", f"{_job(name)}/backfill"))
 
     def graph(self, name: str | None = None) -> list[GraphJob]:
         """The jobs that run after others, or are run after; with a name, only those that it is connected with."""

@@ -84,6 +84,36 @@ class ParentRun(TypedDict):
     finished_at: str | None
 
 
+Backfill = TypedDict(
+    "Backfill",
+    {
+        "job_name": str,
+        "from": str,
+        "to": str,
+        "policy": str,
+        "parallel": int,
+        "state": str,
+        "total": int,
+        "started": int,
+        "in_flight": int,
+        "asked_at": str | None,
+        "asked_by": str,
+        "ended_at": str | None,
+        "cancelled_at": str | None,
+        "cancelled_by": str,
+    },
+)
+"""A job's newest backfill, and how far it has come."""
+
+
+class BackfillAnswer(TypedDict):
+    """Which fires are run, how many are not and why; `backfill` is null where nothing was asked for."""
+
+    fires: list[str]
+    left_out: dict[str, int]
+    backfill: Backfill | None
+
+
 class GraphParent(TypedDict):
     """A job that is run after, on which outcome; `met` are its runs that wait for those of the other parents."""
 

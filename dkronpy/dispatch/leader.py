@@ -300,6 +300,8 @@ class Leader:
                     board.kill((change.name, *parse_execution_id(change.key)))
                 case "clears" if change.new is not None:
                     self._chore_clear(change.name)
+                case "backfills":
+                    board.backfill_wanted(change.name, change.new)
                 case "pause":
                     board.pause = change.new
                 case "settings":

@@ -48,6 +48,7 @@ def snapshot(mirror: Mirror, edits: dict[str, Sequence[Edit]], now: int) -> Snap
         calendars={name: held.value for name, held in mirror.calendars.items()},
         pause=None if mirror.pause is None else mirror.pause.value,
         env={} if mirror.settings is None else mirror.settings.value.env,
+        backfills={name: held.value for name, held in mirror.backfills.items()},
         children=dict(mirror.untold),
         limits={name: held.value.max for name, held in mirror.limits.items()},
     )

@@ -55,6 +55,8 @@ class Trigger(StrEnum):
     """Run now, by API or command."""
     PARENT = "parent"
     """Groups of its parents ended as it wants."""
+    BACKFILL = "backfill"
+    """A fire of the past, run because somebody asked for it."""
     CREATE = "create"
     """`?runoncreate`."""
     FILE = "file"

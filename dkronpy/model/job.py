@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from dkronpy.model.backfill import BackfillProgress
 from dkronpy.model.calendar import Blackout
 from dkronpy.model.dependency import Dependency, Parent, ParentRun
 from dkronpy.model.duration import SECOND
@@ -206,6 +207,8 @@ class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The time (ns) up to which the history and the edits of a deleted job of this name still have to go."""
     met: tuple[ParentRun, ...] = ()
     """Parents' groups that have met their condition and wait for those of the other parents, oldest first."""
+    backfill: BackfillProgress | None = None
+    """How far the job's backfill has come."""
     spent: bool = False
     """An ephemeral job that has succeeded: it fires no more and is about to be deleted."""
     figures: Figures = Figures()

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from dkronpy.model.backfill import Backfill
 from dkronpy.model.calendar import CalendarRecord
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Execution, State
@@ -47,6 +48,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     limits: Mapping[str, int] = {}
     """Places by concurrency group."""
     calendars: Mapping[str, CalendarRecord] = {}
+    backfills: Mapping[str, Backfill] = {}
     children: Mapping[tuple[str, int], tuple[str, ...]] = {}
     """Jobs that are still to be told how a group ended, by group."""
     env: Mapping[str, str] = {}
@@ -97,6 +99,8 @@ class Board(Definitions):
         self.lost: deque[tuple[Key, str]] = deque()
         self.archived: deque[tuple[str, int]] = deque()
         self.reorder: deque[Key] = deque()
+        self.backfills: dict[str, Backfill] = {}
+        """Those that are not over, by job."""
         self.owing: deque[tuple[str, int]] = deque()
         """Groups whose children are to be told how they ended."""
         self.unarchived: list[Execution] = []
@@ -129,6 +133,8 @@ class Board(Definitions):
             for edit in edits:
                 self.edited(name, edit)
         self.note(now)
+        for name, wanted in snapshot.backfills.items():
+            self.backfill_wanted(name, wanted)
         for name, state in snapshot.states.items():
             if state.purge:
                 self.doomed[name] = state.purge
@@ -236,6 +242,14 @@ class Board(Definitions):
         if (name, group) not in self.triggers:
             self.triggers[name, group] = record
             self.triggers_new.append((name, group))
+
+    def backfill_wanted(self, name: str, wanted: Backfill | None) -> None:
+        """Fires of the past are wanted, or are not any more. One that has ended is not taken up again."""
+        progress = self.state(name).backfill
+        if wanted is None:
+            self.backfills.pop(name, None)
+        elif progress is None or progress.since != wanted.since or not progress.ended:
+            self.backfills[name] = wanted
 
     def kill(self, key: Key) -> None:
         if key not in self.kills:

@@ -20,6 +20,7 @@ from dkronpy.model.job import Adoption, Job, JobState
 from dkronpy.model.lane import Kill
 from dkronpy.model.run import Key
 from dkronpy.schedule import env_at
+from dkronpy.scheduling.backfilling import backfill
 from dkronpy.scheduling.board import STARTED_DELAY, Board
 from dkronpy.scheduling.debt import Due, decide
 from dkronpy.scheduling.definitions import Debt
@@ -49,6 +50,7 @@ def plan(board: Board, now: int) -> Step | None:
     _retries(board, step, now, limit)
     _reorders(board, step, limit)
     take_turns(board, step, now, limit)
+    backfill(board, step, now, limit)
     _fires(board, step, now)
     if not (step.changes or step.effects or step.cursor):
         return None

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from dkronpy.model.backfill import Backfill
 from dkronpy.model.calendar import Calendar, CalendarRecord, CalendarRevision
 from dkronpy.model.execution import Execution, State
 from dkronpy.model.job import Edit, Job, JobState
@@ -42,6 +43,7 @@ class Records:
     pause: Pause | None = None
     limits: dict[str, int] = field(default_factory=dict)
     calendars: dict[str, CalendarRecord] = field(default_factory=dict)
+    backfills: dict[str, Backfill] = field(default_factory=dict)
 
 
 @dataclass
@@ -143,6 +145,12 @@ class World:
         if self.board is not None:
             self.board.pause = self.store.pause
 
+    def backfill(self, name: str, wanted: Backfill) -> None:
+        """Ask for a backfill, or change the one that is there."""
+        self.store.backfills[name] = wanted
+        if self.board is not None:
+            self.board.backfill_wanted(name, wanted)
+
     def calendar(self, name: str, calendar: Calendar | None) -> None:
         held = self.store.calendars.get(name)
         revisions = () if held is None else held.revisions
@@ -180,6 +188,7 @@ class World:
                 pause=store.pause,
                 limits=dict(store.limits),
                 calendars=dict(store.calendars),
+                backfills=dict(store.backfills),
                 children={key: record.children for key, record in store.groups.items() if record.children},
             ),
             epoch=self.epoch,

@@ -22,6 +22,7 @@ from aiohttp import web
 from dkronpy.api.app import build
 from dkronpy.api.definitions import checked_job
 from dkronpy.api.services import Services
+from dkronpy.catalog.backfills import Backfills
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys, encode
@@ -168,6 +169,7 @@ async def api_node(
         mirror=mirror,
         jobs=jobs,
         requests=Requests(kept, mirror, keys, now),
+        backfills=Backfills(kept, mirror, keys, now),
         history=ended,
         cluster=cluster,
         feed=feed,

@@ -16,7 +16,8 @@ from dkronpy.catalog.keys import KINDS, Keys, encode
 from dkronpy.history.contract import History, Query
 from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.history.store import StoreHistory
-from dkronpy.model.execution import Execution, OutputChunk, State, Trigger
+from dkronpy.model.backfill import Backfill, BackfillPolicy, BackfillProgress
+from dkronpy.model.execution import Execution, Origin, OutputChunk, State, Trigger
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.records import ClusterSettings, Cursor, Drain, Epoch, GroupRecord, Lease, Pause, Sweep, TriggerRecord
 from dkronpy.store.contract import Put, Store
@@ -32,18 +33,22 @@ T = 1_795_000_000 * SECOND
 
 def ran(job: str, group: int, *, attempt: int = 1, **fields: object) -> Execution:
     state = fields.pop("state", State.SUCCESS)
-    return Execution(job, group, attempt, "n1", state, fire=group, finished=group + 5, output_size=3, **fields)  # type: ignore[arg-type]
+    fire = fields.pop("fire", group)
+    return Execution(job, group, attempt, "n1", state, fire=fire, finished=group + 5, output_size=3, **fields)  # type: ignore[arg-type]
 
 
 VALUES: dict[str, object] = {
     "jobs/tick": Job("tick", T - 500 * SECOND, schedule="@every 10s", executor="shell"),
     "jobs/child": Job("child", T - 500 * SECOND, parent_job="tick", executor="shell"),
-    "states/tick": JobState(adopted=T - 500 * SECOND, success_count=5, last_success=T),
+    "states/tick": JobState(
+        adopted=T - 500 * SECOND, success_count=5, last_success=T, backfill=BackfillProgress(T - 5, 1)
+    ),
     "edits/tick/1": Edit(T - 500 * SECOND, "someone", Job("tick", T - 500 * SECOND)),
     f"runs/tick/{T - 10 * SECOND:020d}": GroupRecord((Execution("tick", T - 10 * SECOND, 1, "n1", State.RUNNING),)),
     f"runs/tick/{T - 20 * SECOND:020d}": GroupRecord((ran("tick", T - 20 * SECOND),)),
     f"triggers/child/{T + 7:020d}": TriggerRecord(T + 7, by="someone"),
     "drains/n9": Drain(5, "someone"),
+    "backfills/tick": Backfill(T - 5, "someone", 5, 9, BackfillPolicy.ALL, 2, (6, 8)),
     "cursor": Cursor(T, "tick", 99),
     "pause": Pause(5, 6),
     "settings": ClusterSettings({"A": "1"}, 5, "someone"),
@@ -55,12 +60,14 @@ KEPT = [
     ran("tick", T),
     ran("tick", T - 20 * SECOND),  # in the store too, and over there
     ran("child", T + 5, trigger=Trigger.MANUAL),
+    ran("tick", T + 8, fire=6, trigger=Trigger.BACKFILL, origin=Origin("someone", T - 5)),
     ran("tick", T + 10 * SECOND + 3),  # taken over from elsewhere: the schedule has no such fire
 ]
 LEFT = [
     ran("tick", T + 10 * SECOND),  # decided after the store was read
     ran("tick", T - 10 * SECOND),  # in flight there
     ran("child", T + 7, trigger=Trigger.MANUAL),  # asked for there
+    ran("tick", T + 9, fire=8, trigger=Trigger.BACKFILL, origin=Origin("someone", T - 5)),  # started later
 ]
 
 
@@ -233,7 +240,7 @@ async def test_what_a_sweep_owes_is_left_out(tmp_path: Path) -> None:
         await store.commit([], [Put(KEYS.cursor, encode(owed))])
         kept = {line.execution.group for line in await lines_of(store, history) if isinstance(line, Run)}
         assert kept == {execution.group for execution in KEPT} - {T - 30 * SECOND}
-        decided = JobState(decided=T - 25 * SECOND)
+        decided = JobState(decided=T - 25 * SECOND, backfill=BackfillProgress(T - 5, 1))
         await store.commit([], [Put(KEYS.state("tick"), encode(decided))])
         kept = {line.execution.group for line in await lines_of(store, history) if isinstance(line, Run)}
         assert kept == {execution.group for execution in KEPT}

@@ -471,6 +471,49 @@ def test_leave_pause_and_unpause(dkron: Dkron, server: FakeServer) -> None:
     assert [request.body for request in server.requests] == [None, {"reason": "new disks"}, None]
 
 
+def backfill(**fields: Any) -> dict[str, Any]:
+    """A backfill as the API shows it."""
+    times = {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z", "asked_at": "2026-11-21T11:00:00Z"}
+    never = {"ended_at": None, "cancelled_at": None, "cancelled_by": ""}
+    about = {"job_name": "a", "policy": "missing", "parallel": 2, "asked_by": "ann", "state": "running"}
+    return {**about, **times, **never, "total": 30, "started": 4, "in_flight": 2, **fields}
+
+
+def test_backfill(dkron: Dkron, server: FakeServer) -> None:
+    fires = [f"2026-11-01T{hour:02}:00:00Z" for hour in range(24)]
+    chosen = {"fires": fires, "left_out": {"in_flight": 1, "succeeded": 3}, "backfill": None}
+    server.on("POST", "/v1/jobs/a/backfill", chosen)
+    given = ("job", "backfill", "a", "--from", "2026-11-01T00:00:00Z")
+    told = dkron(*given, "--dry-run", "--format=pretty")
+    assert server.requests[-1].body == {
+        "from": "2026-11-01T00:00:00Z",
+        "policy": "missing",
+        "parallel": 1,
+        "dry_run": True,
+    }
+    lines = told.out.splitlines()
+    assert lines[0] == "24 fires of a would run:"
+    assert "and 4 more" in lines[21]
+    assert lines[22:] == ["1 left out: in flight", "3 left out: succeeded"]
+    assert dkron(*given, "--dry-run", "--format=tabular").out.splitlines() == ["fire", *fires]
+    assert json.loads(dkron(*given, "--format=json").out) == chosen
+    more = ("--to", "2026-11-02T00:00:00Z", "--policy", "all", "--parallel", "4")
+    assert dkron(*given, *more, "--format=pretty").out.startswith("24 fires of a will run, from 20")
+    assert server.requests[-1].body["to"] == "2026-11-02T00:00:00Z"
+    server.on("POST", "/v1/jobs/a/backfill", {"fires": [], "left_out": {}, "backfill": None})
+    assert dkron(*given, "--format=pretty").out == "No fire of a is to be run.\n"
+    assert dkron("job", "backfill", "a").code == 2
+
+
+def test_backfills_are_listed_and_cancelled(dkron: Dkron, server: FakeServer) -> None:
+    server.on("GET", "/v1/backfills", [backfill()])
+    server.on("DELETE", "/v1/jobs/a/backfill", backfill(state="cancelling"))
+    assert "4 of 30" in dkron("backfill", "list", "--format=pretty").out
+    cancelled = dkron("backfill", "cancel", "a", "--format=pretty")
+    assert cancelled.out == "26 fires of a will not run; 2 are in flight.\n"
+    assert dkron("backfill", "cancel", "b").code == 3
+
+
 def test_settings(dkron: Dkron, server: FakeServer) -> None:
     held = {"env": {"A": "1", "B": "2"}, "updated_at": None, "updated_by": ""}
     server.on("GET", "/v1/settings", held)
