@@ -20,7 +20,7 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 """What is served, by suffix; other files, such as licences, are not."""
-_LATER: Final = ("vendor/uplot.js", "views/editor/", "charts/")
+_LATER: Final = ("vendor/uplot.js", "views/editor/", "views/later/", "charts/later/")
 """What the first page does without: fetched when a page needs it."""
 
 

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.processes import ROOT, until
@@ -105,9 +107,12 @@ class Browser:
         until(clicked, 15, f"{selector} with {containing!r} is clicked")
 
     def fill(self, selector: str, text: str) -> None:
-        element = self.find(selector)
-        element.clear()
-        element.send_keys(text)
+        """Type it in place of what is there, as people do: the page follows each key."""
+        self.find(selector).send_keys(Keys.CONTROL, "a", Keys.NULL, text)
+
+    def press(self, key: str) -> None:
+        """Press a key by the name that Selenium gives it, such as `Tab`, where the focus is."""
+        ActionChains(self.driver).send_keys(getattr(Keys, key.upper())).perform()
 
     def shows(self, *texts: str, within: float = 20) -> None:
         """Wait until the page shows all of them."""
@@ -138,6 +143,12 @@ class Browser:
         self._read()
         found, self._messages = self._messages, []
         return found
+
+    def refused(self, status: int) -> int:
+        """How often the server has said no in this way since the last call, which the console tells of."""
+        found = self.complaints()
+        self._messages = [message for message in found if f"status of {status} " not in message]
+        return len(found) - len(self._messages)
 
     def requests(self) -> list[str]:
         """The addresses that were asked for since the last call."""

@@ -47,6 +47,7 @@ function Column({ title, sort, number, current, order }) {
 
 export function ScheduleText({ job }) {
   if (job.parent_job) return html`<span class="muted">after <a href=${href(['jobs', job.parent_job])}>${job.parent_job}</a></span>`;
+  if (job.depends_on && !job.schedule) return html`<span class="muted">after ${job.depends_on.parents.map((parent) => parent.job).join(', ')}</span>`;
   const more = job.schedules.map((entry) => entry.schedule);
   const texts = [job.schedule, ...more].filter(Boolean);
   if (!texts.length) return html`<span class="muted">by hand only</span>`;

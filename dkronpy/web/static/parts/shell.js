@@ -1,16 +1,14 @@
 // The frame around every view: navigation, what holds everywhere, and which view is shown.
-import { html, useEffect, useRef, useState } from '../lib.js';
-import { get } from '../core/api.js';
+import { html, useEffect, useRef } from '../lib.js';
+import { get, post } from '../core/api.js';
 import { connection, overview } from '../core/live.js';
 import { clock, theme } from '../core/prefs.js';
 import { href, route } from '../core/router.js';
 import { locked, mayWrite, signOut, token, who } from '../core/session.js';
 import { show } from '../core/time.js';
-import { post } from '../core/api.js';
 import { attempt, Question, Toasts } from './dialog.js';
 import { Icon } from './icons.js';
 import { Login } from './login.js';
-import { Failure } from './page.js';
 import { VIEWS, viewOf } from '../views/index.js';
 
 export function Shell() {
@@ -42,7 +40,7 @@ function Side() {
   return html`<header class="side">
     <a class="brand" href=${href([])}><${Icon} name="clock" />dkronpy</a>
     <nav class="nav" aria-label="Views">
-      ${VIEWS.filter((view) => view.icon).map((view) => html`<a key=${view.name} href=${href(view.name === 'overview' ? [] : [view.name])}
+      ${VIEWS.map((view) => html`<a key=${view.name} href=${href(view.name === 'overview' ? [] : [view.name])}
           aria-current=${current === view.name ? 'page' : undefined}>
         <${Icon} name=${view.icon} />${view.title}
         ${view.name === 'runs' && running ? html`<span class="count" aria-label="${running} running">${running}</span>` : null}
@@ -78,24 +76,12 @@ function Notices() {
 }
 
 function View() {
-  const { path } = route.value;
-  const { load, props, key } = viewOf(path);
-  const [shown, setShown] = useState({ load: null });
+  const { component, props, key } = viewOf(route.value);
   const first = useRef(true);
   useEffect(() => {
-    let wanted = true;
-    load().then(
-      (component) => wanted && setShown({ load, component }),
-      () => wanted && setShown({ load, error: new Error('This part of the page could not be fetched: load the page again.') }),
-    );
-    return () => (wanted = false);
-  }, [load]);
-  useEffect(() => {
-    if (!first.current) document.getElementById('main').focus({ preventScroll: false });
+    if (!first.current) document.getElementById('main').focus({ preventScroll: true }); // a screen reader goes on there
     first.current = false;
     scrollTo(0, 0);
   }, [key]);
-  if (shown.load !== load) return null;
-  if (shown.error) return html`<${Failure} error=${shown.error} />`;
-  return html`<${shown.component} key=${key} ...${props} />`;
+  return html`<${component} key=${key} ...${props} />`;
 }

@@ -59,6 +59,9 @@ function Decision({ run, job, zone }) {
   const late = run.trigger === 'schedule' && run.started_at && run.fire_time ? ms(run.started_at) - ms(run.fire_time) : null;
   return html`<${Facts} facts=${[
     ['Started', TRIGGERS[run.trigger] ?? run.trigger],
+    ['Asked for', run.triggered_by && `by ${run.triggered_by}${run.triggered_at ? `, ${show(run.triggered_at, 'full', zone)}` : ''}`],
+    ['Because', run.trigger_description],
+    ['Parents', run.parents?.length ? run.parents.map((parent) => html`<a key=${parent.job} href=${href(['jobs', parent.job])}>${parent.job}</a> `) : ''],
     ['Due', run.fire_time && html`<a href=${href(['jobs', job], { tab: 'explain', at: run.fire_time })}>${show(run.fire_time, 'full', zone)}</a>`],
     ['Stands for', run.count > 1 && `${run.count} fires, up to ${show(run.last_fire_time, 'full', zone)}`],
     ['Late by', late !== null && span(Math.max(late, 0))],
@@ -72,6 +75,7 @@ function Decision({ run, job, zone }) {
     ['Output', run.output_size ? `${run.output_size.toLocaleString('en')} bytes` : ''],
     ['SHA-256', run.output_sha256 && html`<code>${run.output_sha256}</code>`],
     ['Environment', Object.keys(run.env).length ? html`<pre>${Object.entries(run.env).map(([name, value]) => `${name}=${value}`).join('\n')}</pre>` : ''],
+    ['Returned', run.return_data !== null && run.return_data !== undefined && html`<pre>${JSON.stringify(run.return_data, null, 1)}</pre>`],
     ['Id', html`<code>${run.id}</code>`],
   ]} />`;
 }

@@ -3,10 +3,16 @@ import { html } from '../lib.js';
 import { get, jobPath } from '../core/api.js';
 import { useLoad } from '../core/load.js';
 import { href } from '../core/router.js';
-import { relative, show } from '../core/time.js';
+import { relative } from '../core/time.js';
+import { Fires } from '../parts/fires.js';
 import { ScheduleText } from '../parts/jobs-table.js';
 import { Card, Empty, Facts, Failure } from '../parts/page.js';
+import { lazy } from '../parts/lazy.js';
 import { RunList } from '../parts/runs.js';
+import { JobWaiting } from './job-waiting.js';
+
+const JobDependencies = lazy(() => import('./later/job-dependencies.js'), 'JobDependencies');
+const JobHistory = lazy(() => import('./later/job-history.js'), 'JobHistory');
 
 export function JobSummary({ job, beat }) {
   const runs = useLoad((signal) => get(jobPath(job.name, 'executions'), { limit: 10, output_size_limit: 0 }, { signal }), [job.name, beat]);
@@ -15,10 +21,13 @@ export function JobSummary({ job, beat }) {
       <${Card} title="What it is"><${JobFacts} job=${job} /><//>
       <${NextFires} job=${job} />
     </div>
+    <${JobWaiting} job=${job} beat=${beat} />
     <${Card} title="Last runs" flush aside=${html`<a href=${href(['jobs', job.name], { tab: 'runs' })}>all runs</a>`}>
       ${runs.error && html`<${Failure} error=${runs.error} />`}
       ${runs.data && html`<${RunList} runs=${runs.data} withJob=${false} empty="It has not run yet." />`}
     <//>
+    <${JobDependencies} job=${job} beat=${beat} />
+    <${JobHistory} job=${job} beat=${beat} />
   </div>`;
 }
 
@@ -33,6 +42,7 @@ function JobFacts({ job }) {
   return html`<${Facts} facts=${[
     ['Schedule', html`<${ScheduleText} job=${job} />`],
     ['Zone', job.timezone || (job.schedule ? 'UTC' : '')],
+    ['After', job.depends_on && `${job.depends_on.require} of ${job.depends_on.parents.map((parent) => `${parent.job} (${parent.on})`).join(', ')}, within ${job.depends_on.window}`],
     ['Runs', html`<span class="pill">${job.executor}</span> <code>${command}</code>`],
     ['On', Object.keys(job.tags ?? {}).length ? pairs(job.tags) : 'every node'],
     ['Overlap', OVERLAPS[job.concurrency]],
@@ -49,15 +59,11 @@ function JobFacts({ job }) {
   ]} />`;
 }
 
-export const DST = { after_gap: 'its time is skipped by the change of clocks', first_of_two: 'its time comes twice; the first counts', clock_changed: 'clocks have changed' };
-
 function NextFires({ job }) {
   const { data, error } = useLoad((signal) => get(jobPath(job.name, 'next'), { count: 6 }, { signal }), [job.name, job.next, job.updated_at]);
   return html`<${Card} title="Next fires" aside=${data?.description}>
     ${error && html`<${Failure} error=${error} />`}
     ${data && data.fires.length === 0 && html`<${Empty}>${job.parent_job ? 'It is started by its parent.' : job.disabled ? 'It is disabled.' : 'No fire is to come.'}<//>`}
-    ${data && html`<ol class="stack-small">${data.fires.map((fire) => html`<li key=${fire.time} class="row">
-      <span>${show(fire.time, 'full', job.timezone)}</span><span class="muted">${relative(fire.time)}</span>
-      ${fire.dst && html`<span class="pill warn">${DST[fire.dst]}</span>`}</li>`)}</ol>`}
+    ${data && html`<${Fires} fires=${data.fires} zone=${job.timezone} />`}
   <//>`;
 }

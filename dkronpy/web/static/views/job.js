@@ -60,7 +60,7 @@ function Marks({ job }) {
 function Actions({ job }) {
   const [asking, setAsking] = useState(false);
   const path = jobPath(job.name);
-  const run = (env) => attempt(() => post(`${path}/run`, env ? { env } : {}), `${job.name} was asked to run.`);
+  const run = (asked = {}) => attempt(() => post(`${path}/run`, asked), `${job.name} was asked to run.`);
   const turn = () => attempt(() => ask('PATCH', path, { body: { disabled: !job.disabled } }), job.disabled ? 'Enabled.' : 'Disabled.');
   const remove = async () => {
     const text = `Delete ${job.name}? It fires no more, and its runs and their output are deleted with it.`;
@@ -74,5 +74,5 @@ function Actions({ job }) {
     <a class="button" href=${href(['new'], { from: job.name })}><${Icon} name="copy" />Clone</a>
     <button type="button" class="button" onClick=${turn}><${Icon} name="power" />${job.disabled ? 'Enable' : 'Disable'}</button>
     <button type="button" class="button danger" onClick=${remove}><${Icon} name="trash" />Delete</button>
-    ${asking && html`<${RunDialog} job=${job} onClose=${() => setAsking(false)} onRun=${(env) => { setAsking(false); run(env); }} />`}`;
+    ${asking && html`<${RunDialog} job=${job} onClose=${() => setAsking(false)} onRun=${(asked) => { setAsking(false); run(asked); }} />`}`;
 }

@@ -2,17 +2,19 @@
 import { html } from '../lib.js';
 import { overview } from '../core/live.js';
 import { href } from '../core/router.js';
+import { mayWrite } from '../core/session.js';
 import { ms, now, relative, show, span } from '../core/time.js';
 import { Bars } from '../charts/bars.js';
 import { Icon } from '../parts/icons.js';
 import { Card, Empty, Heading } from '../parts/page.js';
+import { Pause } from '../parts/pause.js';
 import { RunList } from '../parts/runs.js';
 import { Timeline } from '../charts/timeline.js';
 
 export function Overview() {
   const state = overview.value;
   return html`
-    <${Heading} title="Overview" />
+    <${Heading} title="Overview">${state && mayWrite.value && !state.pause.paused && html`<${Pause} />`}<//>
     ${state && html`<div class="stack">
       <${Health} state=${state} />
       <${Tiles} state=${state} />

@@ -1,0 +1,14 @@
+// Which executions are shown, kept in the address.
+import { html } from '../lib.js';
+import { route, setQuery } from '../core/router.js';
+import { STATES, wordOf } from './state.js';
+
+const SETS = { '': 'All runs', 'failed,timed_out,killed,lost': 'Did not succeed', 'queued,dispatched,running': 'In flight' };
+
+export function StateFilter() {
+  const status = route.value.query.status ?? '';
+  const choices = { ...SETS, ...Object.fromEntries(Object.keys(STATES).map((state) => [state, wordOf(state)])) };
+  return html`<select class="input" aria-label="Which runs" value=${status} onChange=${(event) => setQuery({ status: event.target.value })}>
+    ${Object.entries(choices).map(([value, word]) => html`<option key=${value} value=${value}>${word}</option>`)}
+  </select>`;
+}
