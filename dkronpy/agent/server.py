@@ -19,6 +19,7 @@ from dkronpy.catalog.backfills import Backfills
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys
+from dkronpy.catalog.links import Links
 from dkronpy.catalog.mirror import Held, Mirror
 from dkronpy.catalog.requests import Requests
 from dkronpy.config import Backend, Settings
@@ -70,6 +71,7 @@ class Server:
         self._clocks = Clocks()
         self._jobs = Jobs(self._store, self.mirror, self._keys, self._cluster_time)
         self._requests = Requests(self._store, self.mirror, self._keys, self._cluster_time)
+        self._links = Links(self._store, self.mirror, self._keys, self._requests, self._cluster_time)
         self._feed = Feed()
         self._rng = random.Random()
         self._claims = Claims(time.monotonic(), self._rng)
@@ -178,6 +180,7 @@ class Server:
                 jobs=self._jobs,
                 requests=self._requests,
                 backfills=Backfills(self._store, self.mirror, self._keys, self._cluster_time),
+                links=self._links,
                 history=self._history,
                 cluster=cluster,  # pyright: ignore[reportArgumentType]
                 feed=self._feed,

@@ -28,6 +28,7 @@ from dkronpy.api.imports import ImportRoutes
 from dkronpy.api.jobs import JobRoutes
 from dkronpy.api.keyring import KeyringRoutes
 from dkronpy.api.ledger import Ledger
+from dkronpy.api.links import USE, LinkRoutes, is_use
 from dkronpy.api.nodes import NodeRoutes
 from dkronpy.api.output import OutputRoutes
 from dkronpy.api.overview import OverviewRoutes
@@ -61,6 +62,7 @@ def build(services: Services) -> web.Application:
         JobRoutes(context),
         ExecutionRoutes(context),
         TriggerRoutes(context),
+        LinkRoutes(context),
         ImportRoutes(context),
         OutputRoutes(context),
         ScheduleRoutes(context),
@@ -116,11 +118,16 @@ def _middleware(gate: Gate) -> Middleware:
             except Exception as error:
                 if isinstance(error, ConnectionResetError) and request.transport is None:
                     return Problem(400, "the connection ended in the middle of the request").response()
-                log.exception("a request failed", extra={"method": request.method, "path": request.path})
+                log.exception("a request failed", extra={"method": request.method, "path": _told(request)})
                 response = Problem(500, "the node failed to answer; its log tells why").response()
         return response
 
     return serve
+
+
+def _told(request: web.Request) -> str:
+    """The request's path as logs may have it: that of a link is a secret."""
+    return USE if is_use(request) else request.path
 
 
 async def _unrouted(request: web.Request, error: web.HTTPException) -> web.StreamResponse:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from dkronpy.api.errors import Problem
+from dkronpy.api.links import is_use
 from dkronpy.api.requests import BY, MAY_WRITE
 from dkronpy.config import Scope, Settings, Token
 from dkronpy.web.routes import is_dashboard
@@ -59,9 +60,8 @@ class Gate:
                 return Problem(403, f"pages of {origin[:100]!r} may not use this API: allow them with --cors-origin")
         elif headers.get("Sec-Fetch-Site") == "cross-site" and not _follows_link(request):
             return Problem(403, "pages of other sites may not use this API: allow them with --cors-origin")
-        if settings.tokens and request.path != _OPEN and request.method != "OPTIONS" and not is_dashboard(request):
-            return _unauthorised(request, settings.tokens)
-        return None
+        open_to_all = request.path == _OPEN or request.method == "OPTIONS" or is_dashboard(request) or is_use(request)
+        return _unauthorised(request, settings.tokens) if settings.tokens and not open_to_all else None
 
     def shared(self, origin: str | None) -> bool:
         """Whether pages of this origin may use the API, because `--cors-origin` says so."""
@@ -126,8 +126,10 @@ def same_origin(origin: str, host: str) -> bool:
 
 
 def _follows_link(request: web.Request) -> bool:
-    """Whether somebody opens the dashboard by a link on another site's page, which learns nothing by it."""
-    return is_dashboard(request) and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    """Whether somebody opens the dashboard, or what a signed link shows, by a link on another site's page, which learns
+    nothing by it."""
+    shows = is_dashboard(request) or (is_use(request) and request.method in _SAFE)
+    return shows and request.headers.get("Sec-Fetch-Mode") == "navigate"
 
 
 def _unauthorised(request: web.Request, tokens: tuple[Token, ...]) -> Problem | None:

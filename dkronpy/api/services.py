@@ -9,6 +9,7 @@ from typing import Protocol
 from dkronpy.catalog.backfills import Backfills
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
+from dkronpy.catalog.links import Links
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.catalog.requests import Requests
 from dkronpy.config import Settings
@@ -68,6 +69,7 @@ class Services:
     jobs: Jobs
     requests: Requests
     backfills: Backfills
+    links: Links
     history: History
     cluster: Cluster
     feed: Feed

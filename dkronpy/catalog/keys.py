@@ -11,6 +11,7 @@ from dkronpy.model.backfill import Backfill
 from dkronpy.model.calendar import CalendarRecord
 from dkronpy.model.execution import execution_id, parse_execution_id
 from dkronpy.model.job import Edit, Job, JobState
+from dkronpy.model.link import Link, LinkSecret
 from dkronpy.model.records import (
     Clear,
     ClusterSettings,
@@ -43,6 +44,8 @@ KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "cursor": msgspec.json.Decoder(Cursor),
     "pause": msgspec.json.Decoder(Pause),
     "settings": msgspec.json.Decoder(ClusterSettings),
+    "links": msgspec.json.Decoder(Link),
+    "linkkey": msgspec.json.Decoder(LinkSecret),
     "leader": msgspec.json.Decoder(Epoch),
     "lease": msgspec.json.Decoder(Lease),
 }
@@ -57,6 +60,7 @@ class Keys:
         self.cursor = f"{self.root}cursor"
         self.pause = f"{self.root}pause"
         self.settings = f"{self.root}settings"
+        self.link_secret = f"{self.root}linkkey"
         self.epoch = f"{self.root}leader/epoch"
         self.lease = f"{self.root}lease"
         self.backup = f"{self.root}backup"
@@ -77,6 +81,13 @@ class Keys:
 
     def trigger(self, name: str, group: int) -> str:
         return f"{self.root}triggers/{name}/{group:020d}"
+
+    def links(self, name: str) -> str:
+        """Prefix of a job's links."""
+        return f"{self.root}links/{name}/"
+
+    def link(self, name: str, id: str) -> str:
+        return f"{self.links(name)}{id}"
 
     def clear(self, name: str) -> str:
         return f"{self.root}clears/{name}"

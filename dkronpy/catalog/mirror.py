@@ -15,6 +15,7 @@ from dkronpy.model.backfill import Backfill
 from dkronpy.model.calendar import CalendarRecord
 from dkronpy.model.execution import Execution, execution_id
 from dkronpy.model.job import Job, JobState
+from dkronpy.model.link import Link, LinkSecret
 from dkronpy.model.records import (
     Clear,
     ClusterSettings,
@@ -47,6 +48,8 @@ MIRRORED = (
     "cursor",
     "pause",
     "settings",
+    "links",
+    "linkkey",
     "leader",
 )
 """The kinds kept in memory: all but edits and the lease, which are only passed on to the listeners."""
@@ -115,6 +118,9 @@ class Mirror:
         self.cursor: Held[Cursor] | None = None
         self.pause: Held[Pause] | None = None
         self.settings: Held[ClusterSettings] | None = None
+        self.links: dict[str, dict[str, Held[Link]]] = {}
+        """Signed links, by job and id."""
+        self.link_secret: Held[LinkSecret] | None = None
         self.epoch: Held[Epoch] | None = None
         self.loaded = asyncio.Event()
         self.healthy = False
@@ -186,6 +192,8 @@ class Mirror:
         yield from map(keys.kill, self.kills)
         yield from map(keys.clear, self.clears)
         yield from map(keys.backfill, self.backfills)
+        for name, links in self.links.items():
+            yield from (keys.link(name, id) for id in links)
         yield from map(keys.drain, self.drains)
         yield from map(keys.concurrency_group, self.limits)
         yield from map(keys.calendar, self.calendars)
@@ -193,6 +201,7 @@ class Mirror:
             (self.cursor, keys.cursor),
             (self.pause, keys.pause),
             (self.settings, keys.settings),
+            (self.link_secret, keys.link_secret),
             (self.epoch, keys.epoch),
         )
         yield from (key for held, key in singles if held is not None)
@@ -232,6 +241,12 @@ class Mirror:
                 old, self.pause = self.pause, held
             case "settings":
                 old, self.settings = self.settings, held
+            case "linkkey":
+                old, self.link_secret = self.link_secret, held
+            case "links":
+                old = _replace(self.links.setdefault(name, {}), rest, held)
+                if not self.links[name]:
+                    del self.links[name]
             case "leader":
                 old, self.epoch = self.epoch, held
             case "jobs":

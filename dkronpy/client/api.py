@@ -19,6 +19,7 @@ from dkronpy.client.shapes import (
     GraphJob,
     Job,
     KeyReport,
+    Link,
     Member,
     Pause,
     Peer,
@@ -128,6 +129,18 @@ class Client:
     def cancel_trigger(self, job: str, group: int) -> Trigger:
         """Cancel a run that was asked for and has not begun; returns it."""
         return cast("Trigger", self._ask("DELETE", f"{_job(job)}/triggers/{group}"))
+
+    def create_link(self, job: str, body: Mapping[str, Any]) -> Link:
+        """Make a signed link, with the fields of the route. Its `path` is in this answer only."""
+        return cast("Link", self._ask("POST", f"{_job(job)}/links", body=body))
+
+    def links(self, job: str = "") -> list[Link]:
+        """The signed links of one job or of all, without their tokens."""
+        return cast("list[Link]", self._ask("GET", f"{_job(job)}/links" if job else "/v1/links"))
+
+    def revoke_link(self, job: str, link: str) -> Link:
+        """Returns it as it was."""
+        return cast("Link", self._ask("DELETE", f"{_job(job)}/links/{quote(link, safe='')}"))
 
     def restore(self, jobs: Sequence[Mapping[str, Any]]) -> None:
         """Store jobs with their counters, parents before their children whatever their order: all of them or none."""

@@ -188,6 +188,24 @@ class Trigger(TypedDict):
     env: dict[str, str]
 
 
+class Link(TypedDict):
+    """A signed link, which runs one job. `fault` is why it can't be used any more; `path` is told once."""
+
+    job_name: str
+    id: str
+    created_at: str | None
+    created_by: str
+    expires_at: str | None
+    once: bool
+    uses: int
+    used_at: str | None
+    fault: str | None
+    type: str
+    description: str
+    env: dict[str, str]
+    path: NotRequired[str]
+
+
 class Member(TypedDict):
     """A node of the cluster, with serf's key names."""
 

@@ -1,4 +1,4 @@
-"""Deleting what a deleted job leaves behind: its history and its edits."""
+"""Deleting what a deleted job leaves behind: its history, its edits and its links."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from dkronpy.catalog.keys import Keys
+from dkronpy.catalog.keys import KINDS, Keys
 from dkronpy.history.contract import History, HistoryError
 from dkronpy.store.contract import MAX_PARTS, Delete, Store, StoreError
 
@@ -26,7 +26,7 @@ async def delete_history(history: History, name: str, until: int) -> None:
 
 
 async def purge_job(store: Store, keys: Keys, name: str, until: int) -> None:
-    """Delete the job's edits up to and including `until` (ns), trying until the store takes it."""
+    """Delete the job's edits and links up to and including `until` (ns), trying until the store takes it."""
     last = keys.edit(name, until)
 
     async def work() -> None:
@@ -34,8 +34,14 @@ async def purge_job(store: Store, keys: Keys, name: str, until: int) -> None:
             page = await store.list(keys.edits(name), limit=MAX_PARTS)
             old = [entry.key for entry in page.entries if entry.key <= last]
             if not old:
-                return
+                break
             await store.commit([], [Delete(key) for key in old])
+        while True:
+            page = await store.list(keys.links(name))
+            links = [entry.key for entry in page.entries if KINDS["links"].decode(entry.value).since <= until]
+            if not links:
+                return
+            await store.commit([], [Delete(key) for key in links[:MAX_PARTS]])
 
     await _insist(work, StoreError, name)
 

@@ -26,6 +26,7 @@ from dkronpy.catalog.backfills import Backfills
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys, encode
+from dkronpy.catalog.links import Links
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.catalog.requests import Requests
 from dkronpy.config import Settings
@@ -163,13 +164,14 @@ async def api_node(
     def now() -> int:
         return time.time_ns() if node.now is None else node.now
 
-    jobs = Jobs(kept, mirror, keys, now)
+    jobs, requests = Jobs(kept, mirror, keys, now), Requests(kept, mirror, keys, now)
     services = Services(
         settings=lambda: node.settings,
         mirror=mirror,
         jobs=jobs,
-        requests=Requests(kept, mirror, keys, now),
         backfills=Backfills(kept, mirror, keys, now),
+        requests=requests,
+        links=Links(kept, mirror, keys, requests, now),
         history=ended,
         cluster=cluster,
         feed=feed,

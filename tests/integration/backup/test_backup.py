@@ -19,6 +19,7 @@ from dkronpy.history.store import StoreHistory
 from dkronpy.model.backfill import Backfill, BackfillPolicy, BackfillProgress
 from dkronpy.model.execution import Execution, Origin, OutputChunk, State, Trigger
 from dkronpy.model.job import Edit, Job, JobState
+from dkronpy.model.link import Link, LinkSecret
 from dkronpy.model.records import ClusterSettings, Cursor, Drain, Epoch, GroupRecord, Lease, Pause, Sweep, TriggerRecord
 from dkronpy.store.contract import Put, Store
 from tests.support.memory_history import MemoryHistory
@@ -52,6 +53,8 @@ VALUES: dict[str, object] = {
     "cursor": Cursor(T, "tick", 99),
     "pause": Pause(5, 6),
     "settings": ClusterSettings({"A": "1"}, 5, "someone"),
+    "links/tick/a1": Link(5, 6, once=True, uses=1),
+    "linkkey": LinkSecret("ab" * 32, 5),
     "leader/epoch": Epoch(41, "n1", 5),
     "lease": Lease(41, 0, released=True),
 }
