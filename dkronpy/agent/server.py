@@ -206,7 +206,13 @@ class Server:
     async def prune(self) -> None:
         """Delete what retention no longer keeps, while this server leads, until cancelled."""
         settings = self._settings()
-        retention = Retention(settings.retention_count, settings.retention_age)
+        retention = Retention(
+            settings.retention_count,
+            settings.retention_age,
+            settings.retention_size,
+            settings.retention_failed_count,
+            settings.retention_failed_age,
+        )
         while True:
             more = False
             try:

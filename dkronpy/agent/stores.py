@@ -22,6 +22,12 @@ _SHARED: dict[Backend, tuple[str, str]] = {
 the machines, and of user, password and TLS files by name."""
 
 
+_HISTORIES: dict[str, tuple[str, str]] = {
+    "postgresql": ("dkronpy.history.postgresql", "PostgresHistory"),
+}
+"""As `_SHARED`, by extra. All are made of their DSN."""
+
+
 def make_store(settings: Settings) -> Store:
     """The key-value store, not yet open. Raises StartError when the package that it needs is missing."""
     if settings.backend is Backend.EMBEDDED:
@@ -51,13 +57,27 @@ def unopened(settings: Settings, error: Exception) -> StartError:
     """The store or the history can't be opened: why, and which keys say where it is and who asks."""
     shared = settings.backend is not Backend.EMBEDDED
     keys = " (backend-machine says where it is, backend-username and backend-password who asks)" if shared else ""
-    return StartError(f"can't open the {settings.backend} store or its history: {error}{keys}")
+    history = "" if settings.history_server is None else f" or the history in {settings.history_server} (history)"
+    return StartError(f"can't open the {settings.backend} store{history or ' or its history'}: {error}{keys}")
 
 
 def make_history(settings: Settings, store: Store) -> History:
-    """The run history, not yet open: SQLite beside the embedded store, else the store itself."""
-    if settings.backend is Backend.EMBEDDED:
+    """The run history, not yet open. Raises StartError when a package that it needs is missing."""
+    if settings.history_file is not None:
         return SqliteHistory(settings.history_file)
+    if settings.history_server is not None:
+        module, name = _HISTORIES[settings.history_server]
+        try:
+            make = getattr(import_module(module), name)
+        except ImportError as error:
+            raise StartError(
+                f"a history in {settings.history_server} needs a package that is missing ({error}): "
+                f"pip install 'dkronpy[{settings.history_server}]'"
+            ) from error
+        try:
+            return make(settings.history)
+        except ValueError as error:
+            raise StartError(f"history: {error}") from error
     from dkronpy.history.store import StoreHistory
 
     return StoreHistory(store, settings.keyspace)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
@@ -70,12 +71,31 @@ class LogFormat(StrEnum):
     """One object a line."""
 
 
+HISTORY_SERVERS: Final = {
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "mongodb": "mongodb",
+    "mongodb+srv": "mongodb",
+}
+"""Schemes of databases that can hold the history, and the extra whose packages each needs."""
+
+
 def _history(value: Any) -> Any:
+    """What is refused may hold a password, so none of it is shown but what comes before the first colon."""
     if not isinstance(value, str) or value == "store":
         return value
     scheme, _, rest = value.partition(":")
+    if scheme in HISTORY_SERVERS:
+        if not urlsplit(value).path.strip("/"):
+            raise ValueError(f"it names no database: write {scheme}://USER:PASSWORD@HOST/DATABASE")
+        return value
     if scheme != "sqlite":
-        raise ValueError(f'"{value}" is not a history that is built in: use sqlite:PATH or store')
+        raise ValueError(
+            f'"{scheme}" is not a history that is built in: '
+            "use sqlite:PATH, postgresql://…, mysql://…, mongodb://… or store"
+        )
     if not rest:
         raise ValueError(f'"{value}" names no file: write sqlite:PATH')
     return f"sqlite:{values.expand(rest)}"
@@ -275,10 +295,11 @@ class Settings(BaseModel):
         About(
             Group.STORAGE,
             "URL",
-            "where finished runs are kept: sqlite:PATH, or store for the store itself, as shared stores have it",
+            "where finished runs are kept: sqlite:PATH; a database as docs/history.md has it: postgresql://…, "
+            "mysql://… or mongodb://…; or store for the store itself, as shared stores have it",
             "sqlite:DATA-DIR/history.db",
         ),
-    ] = Field(default_factory=_default_history)
+    ] = Field(default_factory=_default_history, repr=False)
     retention_count: Annotated[
         int,
         values.whole(1, 10**9),
@@ -288,6 +309,21 @@ class Settings(BaseModel):
         int | None,
         values.optional_duration,
         About(Group.STORAGE, "DURATION", "how old finished runs may get in the history, or none", "none"),
+    ] = None
+    retention_size: Annotated[
+        int | None,
+        values.optional_size,
+        About(Group.STORAGE, "SIZE", "how much output of each job the history keeps, as 500MB, or none", "none"),
+    ] = None
+    retention_failed_count: Annotated[
+        int | None,
+        values.optional_whole(0, 10**9),
+        About(Group.STORAGE, "NUMBER", "how many failed runs of each job are kept, if not as many as others", "none"),
+    ] = None
+    retention_failed_age: Annotated[
+        int | None,
+        values.optional_duration,
+        About(Group.STORAGE, "DURATION", "how old failed runs may get, if not as old as others", "none"),
     ] = None
 
     log_level: Annotated[
@@ -326,8 +362,10 @@ class Settings(BaseModel):
                 f"bind-addr {self.bind_addr} (gossip, and RPC on its host) is open to other machines: "
                 "add --encrypt KEY with a key from dkron keygen, or --allow-unencrypted to let everybody in"
             )
-        if self.backend is not Backend.EMBEDDED and self.history != "store":
-            problems.append(f"history {self.history}: other servers can't read that file: leave it out, or use store")
+        if self.backend is not Backend.EMBEDDED and self.history.startswith("sqlite:"):
+            problems.append(
+                f"history {self.history}: other servers can't read that file: leave it out, or name a database"
+            )
         if self.backend is not Backend.EMBEDDED and not self.backend_machine:
             problems.append(f"backend {self.backend}: add --backend-machine for each of its servers, mostly HOST:PORT")
         if self.backend is not Backend.EMBEDDED and self.backend_username and not self.backend_password:
@@ -367,9 +405,15 @@ class Settings(BaseModel):
         return self.advertise_addr.port
 
     @property
-    def history_file(self) -> Path:
+    def history_file(self) -> Path | None:
         """The file of a SQLite history."""
-        return Path(self.history.removeprefix("sqlite:"))
+        scheme, _, path = self.history.partition(":")
+        return Path(path) if scheme == "sqlite" else None
+
+    @property
+    def history_server(self) -> str | None:
+        """The extra for the database that holds the history."""
+        return HISTORY_SERVERS.get(self.history.partition(":")[0])
 
 
 def _kind(field: FieldInfo) -> Kind:

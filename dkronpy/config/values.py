@@ -17,6 +17,7 @@ from pydantic import BeforeValidator
 from dkronpy.config.addresses import Address, parse_address
 from dkronpy.config.keys import suggestion
 from dkronpy.model.duration import format_duration, parse_duration
+from dkronpy.model.size import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,6 +54,20 @@ def whole(least: int, most: int) -> BeforeValidator:
         return int(text)
 
     return BeforeValidator(parse)
+
+
+def optional_whole(least: int, most: int) -> BeforeValidator:
+    """A whole number within bounds, or `none`."""
+    number = whole(least, most)
+    return BeforeValidator(lambda value: None if value in ("", "none", None) else cast("Any", number.func)(value))
+
+
+def _optional_size(value: Any) -> Any:
+    return None if value in ("", "none") else parse_size(value) if isinstance(value, str) else value
+
+
+optional_size = BeforeValidator(_optional_size)
+"""Bytes, such as 500MB, or `none`."""
 
 
 def choice(members: type[StrEnum], aliases: Mapping[str, str] | None = None) -> BeforeValidator:

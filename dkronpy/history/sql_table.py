@@ -95,6 +95,8 @@ class SqlTable(Table):
         return found
 
     def count(self, query: Query) -> Work[int]:
+        if query.states is not None and not query.states:
+            return 0
         rows = yield Statement(*counting(self._dialect, query))
         return rows[0][0]
 

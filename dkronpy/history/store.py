@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -31,6 +28,7 @@ from dkronpy.history.store_queries import Reader
 from dkronpy.history.store_retention import delete, prune
 from dkronpy.history.store_writer import Writer
 from dkronpy.history.stretches import last_of, read
+from dkronpy.history.turns import AT_ONCE, Turns
 from dkronpy.store.contract import Conflict, StoreError, StoreFull
 
 if TYPE_CHECKING:
@@ -48,20 +46,8 @@ KEPT = 100
 OUTPUT_LIMIT = 16_384
 """Bytes kept of each output."""
 
-_AT_ONCE = 200
-"""Executions and chunks of waiting writes that are done together; executions pruned before others get their turn."""
 _TRIES = 5
 """Writes are begun anew so often while other servers write too."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A write, or other work for the writer, and the future of the task that waits for it."""
-
-    future: asyncio.Future[Any]
-    executions: Sequence[Execution] = ()
-    chunks: Sequence[OutputChunk] = ()
-    work: Callable[[Writer], Awaitable[Any]] | None = None
 
 
 class StoreHistory(History):
@@ -81,23 +67,18 @@ class StoreHistory(History):
         self._output_limit = output_limit
         self._reader = Reader(store, self._keys)
         self._writer: Writer | None = None
-        self._waiting: deque[_Request] = deque()
-        self._wake = asyncio.Event()
-        self._working: asyncio.Task[None] | None = None
+        self._turns = Turns(self._record)
 
     async def open(self) -> None:
         self._writer = None
-        self._working = asyncio.create_task(self._work())
+        self._turns.start()
 
     async def close(self) -> None:
         """Finish what was accepted."""
-        working, self._working = self._working, None
-        self._wake.set()
-        if working is not None:
-            await working
+        await self._turns.stop()
 
     async def write(self, executions: Sequence[Execution], chunks: Sequence[OutputChunk]) -> None:
-        await self._submit(executions=executions, chunks=chunks)
+        await self._turns.write(executions, chunks)
 
     async def get(self, job: str, group: int, attempt: int, node: str) -> Execution | None:
         with self._reading():
@@ -136,25 +117,24 @@ class StoreHistory(History):
     async def delete(self, job: str, *, until: int) -> int:
         with self._reading():
             await delete_figures(self._store, self._keys.figures, job, until)
-        return await self._submit(work=partial(delete, job=job, until=until))
+        return await self._turns.do(lambda: self._carry_out(lambda writer, _: delete(writer, job=job, until=until)))
 
     async def prune(
         self, retention: Retention, *, own: Mapping[str, Retention] = NONE_OWN, now: int, batch: int = 1000
     ) -> bool:
         more = True
         while more and batch > 0:
-            part = min(batch, _AT_ONCE)
-            more = await self._submit(
-                work=partial(
-                    prune,
-                    retention=retention,
-                    own=own,
-                    kept=self._kept,
-                    output_limit=self._output_limit,
-                    now=now,
-                    batch=part,
-                )
+            part = min(batch, AT_ONCE)
+            work = partial(
+                prune,
+                retention=retention,
+                own=own,
+                kept=self._kept,
+                output_limit=self._output_limit,
+                now=now,
+                batch=part,
             )
+            more = await self._turns.do(lambda work=work: self._carry_out(lambda writer, _: work(writer)))
             batch -= part
         return more
 
@@ -172,69 +152,25 @@ class StoreHistory(History):
             page = await self._store.list(prefix, after=prefix + after, limit=limit)
         return [decode_figures(entry.value) for entry in page.entries]
 
-    async def _submit(self, **what: Any) -> Any:
-        """Have something done by the writer, also if the task that waits for it is cancelled."""
-        if self._working is None:
-            raise HistoryError("the history is not open")
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Request(future, **what))
-        self._wake.set()
-        return await future
+    async def _record(self, executions: Sequence[Execution], chunks: Sequence[OutputChunk]) -> None:
+        await self._carry_out(lambda writer, attempt: writer.write(executions, chunks, sure=attempt > 0))
 
-    async def _work(self) -> None:
-        """Do what waits, in order, until the history is closed and nothing is left."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                batch = [self._waiting.popleft()]
-                size = len(batch[0].executions) + len(batch[0].chunks)
-                while batch[0].work is None and self._waiting and self._waiting[0].work is None and size < _AT_ONCE:
-                    batch.append(self._waiting.popleft())
-                    size += len(batch[-1].executions) + len(batch[-1].chunks)
-                await self._serve(batch)
-            if self._working is None:
-                return
-
-    async def _serve(self, batch: Sequence[_Request]) -> None:
-        """Answer requests that are done together."""
-        result: Any = None
-        try:
-            with _as_history():
-                result = await self._carry_out(batch)
-        except Exception as error:  # noqa: BLE001 -- those who wait hear of it
-            if len(batch) > 1 and not isinstance(error, HistoryError):
-                for request in batch:  # what is wrong with one of them must not stop the others
-                    await self._serve([request])
-                return
-            for request in batch:
-                if not request.future.done():
-                    request.future.set_exception(error)
-        else:
-            for request in batch:
-                if not request.future.done():
-                    request.future.set_result(result)
-
-    async def _carry_out(self, batch: Sequence[_Request]) -> Any:
-        for attempt in range(_TRIES):
-            try:
-                if self._writer is None or self._writer.over:
-                    self._writer = await Writer.take_over(self._store, self._keys, self._output_limit)
-                self._writer.drop()
-                if batch[0].work is not None:
-                    return await batch[0].work(self._writer)
-                executions = [execution for request in batch for execution in request.executions]
-                chunks = [chunk for request in batch for chunk in request.chunks]
-                return await self._writer.write(executions, chunks, sure=attempt > 0)
-            except Conflict:
-                continue
+    async def _carry_out(self, work: Callable[[Writer, int], Awaitable[T]]) -> T:
+        with _as_history():
+            for attempt in range(_TRIES):
+                try:
+                    if self._writer is None or self._writer.over:
+                        self._writer = await Writer.take_over(self._store, self._keys, self._output_limit)
+                    self._writer.drop()
+                    return await work(self._writer, attempt)
+                except Conflict:
+                    continue
         raise HistoryError("other servers write the history all the time; is another leader active?")
 
     @contextmanager
     def _reading(self) -> Generator[None]:
         """What does not go through the writer: all that is read, and figures, which no two writers spoil."""
-        if self._working is None:
-            raise HistoryError("the history is not open")
+        self._turns.check_open()
         with _as_history():
             yield
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dkronpy.model.duration import SECOND, parse_duration
+from dkronpy.model.size import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,8 +28,6 @@ _LONGEST_ARGUMENT: Final = 131_071  # bytes: Linux' MAX_ARG_STRLEN less the clos
 _LONGEST_PATTERN: Final = 10_000
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})  # what Go's strconv.ParseBool takes
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
-_MEMORY: Final = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([KMGT]?B)\s*", re.IGNORECASE)
-_MEMORY_UNITS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _ASSIGNMENT: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _NEXT_ASSIGNMENT: Final = re.compile(r",\s*(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _WORD: Final = re.compile(r"[^ \t\r\n]+")  # between what shlex takes for white space
@@ -152,7 +151,7 @@ def _parse_shell(config: Mapping[str, str]) -> ShellConfig:
         group=group,
         payload=reader.read("payload", _base64, None),
         timeout=reader.read("timeout", parse_duration, 0),
-        memory=reader.read("mem_limit", _memory, 0),
+        memory=reader.read("mem_limit", parse_size, 0),
         grace=reader.read("kill_grace", parse_duration, 10 * SECOND),
         clean_env=reader.read("clean_env", _boolean, False),
         run_dir=reader.read("run_dir", _boolean, False),
@@ -257,13 +256,6 @@ def _base64(text: str) -> bytes:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError as error:
         raise ValueError(f"is not base64 ({error}): write the input encoded by `base64`") from None
-
-
-def _memory(text: str) -> int:
-    match = _MEMORY.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text[:80]!r} is not a size: write a number with one of B, KB, MB, GB, TB, such as 512MB")
-    return int(float(match[1]) * _MEMORY_UNITS[match[2].upper()])
 
 
 def _method(text: str) -> str:

@@ -1,4 +1,5 @@
-"""Real servers of shared stores on loopback: started, paused, killed, started again, and always stopped in the end."""
+"""Real servers of stores and databases on loopback: started, paused, killed, started again, and always stopped in the
+end."""
 
 from __future__ import annotations
 
@@ -18,18 +19,12 @@ if TYPE_CHECKING:
     from dkronpy.store.contract import Store
 
 
-class StoreServer(ABC):
-    """One server of a shared store. Its data and its log lie in `folder`; both outlive the process.
+class Server(ABC):
+    """Its data and its log lie in `folder`; both outlive the process. It runs while it is entered."""
 
-    It runs while it is entered: `with Etcd(folder) as etcd`.
-    """
-
-    backend: ClassVar[str]
-    """Its name as `--backend`."""
+    label: ClassVar[str]
     patience: ClassVar[float] = 30
     """Seconds within which it serves after its start, also on a slow machine."""
-    quick: ClassVar[float] = 1.0
-    """Seconds that suffice for an answer while it is well: what the tests of faults give a client as its timeout."""
 
     def __init__(self, folder: Path, *options: str, host: str = HOST) -> None:
         """`options` are further arguments of its command."""
@@ -46,22 +41,9 @@ class StoreServer(ABC):
     def healthy(self) -> bool:
         """Whether it serves."""
 
-    @abstractmethod
-    def clear(self) -> None:
-        """Delete every key, whatever open connections have of them."""
-
-    @abstractmethod
-    def store(self, address: str | None = None, *, timeout: float = 2.0, patience: float = 10.0) -> Store:
-        """A connection to it, not yet open, by way of `address` where one is given."""
-
-    @property
-    def options(self) -> list[str]:
-        """What makes an agent use it."""
-        return [f"--backend={self.backend}", f"--backend-machine={self.address}"]
-
     @property
     def log(self) -> Path:
-        return self.folder / f"{self.backend}.log"
+        return self.folder / f"{self.label}.log"
 
     def __enter__(self) -> Self:
         try:
@@ -88,7 +70,7 @@ class StoreServer(ABC):
 
     def wait_ready(self) -> None:
         """Wait until it serves."""
-        until(lambda: self._running() and self.healthy(), self.patience, f"{self.backend} is healthy; see {self.log}")
+        until(lambda: self._running() and self.healthy(), self.patience, f"{self.label} is healthy; see {self.log}")
 
     def kill(self) -> None:
         """As when its machine loses power, but for the disk."""
@@ -122,8 +104,33 @@ class StoreServer(ABC):
         return True
 
 
-_S = TypeVar("_S", bound=StoreServer)
-_shared: dict[type[StoreServer], StoreServer] = {}
+class StoreServer(Server):
+    """One server of a shared store: `with Etcd(folder) as etcd`."""
+
+    backend: ClassVar[str]
+    """Its name as `--backend`."""
+    quick: ClassVar[float] = 1.0
+    """Seconds that suffice for an answer while it is well: what the tests of faults give a client as its timeout."""
+
+    def __init_subclass__(cls) -> None:
+        cls.label = cls.backend
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Delete every key, whatever open connections have of them."""
+
+    @abstractmethod
+    def store(self, address: str | None = None, *, timeout: float = 2.0, patience: float = 10.0) -> Store:
+        """A connection to it, not yet open, by way of `address` where one is given."""
+
+    @property
+    def options(self) -> list[str]:
+        """What makes an agent use it."""
+        return [f"--backend={self.backend}", f"--backend-machine={self.address}"]
+
+
+_S = TypeVar("_S", bound=Server)
+_shared: dict[type[Server], Server] = {}
 
 
 def shared(kind: type[_S]) -> _S:

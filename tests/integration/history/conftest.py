@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import uuid
-from contextlib import asynccontextmanager
+from abc import abstractmethod
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import asyncpg
 import pytest
 
+from dkronpy.history.postgresql import PostgresHistory
+from dkronpy.history.server import ServerHistory
 from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.history.store import StoreHistory
 from dkronpy.model.execution import Execution, OutputChunk, State
+from tests.support.databases import Postgres, fresh
 from tests.support.etcd import Etcd
 from tests.support.memory_history import MemoryHistory
 from tests.support.memory_store import MemoryStore
 from tests.support.servers import shared
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from dkronpy.history.contract import History
@@ -44,11 +49,65 @@ class WithStore(StoreHistory):
         await self._store.close()
 
 
+class Borrowed(ServerHistory[Any]):
+    """Lies in a place of a server that is used again and again, empty when it is opened first."""
+
+    spare: ClassVar[list[str]]
+    place: str
+    _used = False
+
+    def take_place(self) -> str:
+        """One that was given back, or a new name."""
+        self._made = bool(self.spare)
+        self.place = self.spare.pop() if self.spare else fresh()
+        return self.place
+
+    @abstractmethod
+    async def make_place(self) -> None:
+        """Make it."""
+
+    @abstractmethod
+    async def empty(self) -> None:
+        """Delete everything."""
+
+    async def open(self) -> None:
+        if not self._made:
+            await self.make_place()
+            self._made = True
+        await super().open()
+        if not self._used:
+            self._used = True
+            await self.empty()
+
+    def give_back(self) -> None:
+        self.spare.append(self.place)
+
+
+TABLES = ("execution", "output", "job", "day", "figures")
+
+
+class InPostgres(Borrowed, PostgresHistory):
+    spare: ClassVar[list[str]] = []
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(shared(Postgres).dsn(self.take_place()), output_limit=limit)
+
+    async def make_place(self) -> None:
+        connection = await asyncpg.connect(shared(Postgres).dsn("public"))
+        await connection.execute(f"CREATE SCHEMA {self.place}")
+        await connection.close()
+
+    async def empty(self) -> None:
+        async with self._connections.use() as connection:
+            await connection.execute("; ".join(f"DELETE FROM {table}" for table in TABLES))
+
+
 HISTORIES: dict[str, Callable[[Path, int], History]] = {
     "sqlite": lambda folder, limit: SqliteHistory(folder / "history.db", output_limit=limit),
     "memory": lambda _, limit: MemoryHistory(output_limit=limit),
     "store": lambda _, limit: WithStore(MemoryStore(), limit),
     "etcd": lambda _, limit: WithStore(shared(Etcd).store(), limit),
+    "postgresql": lambda _, limit: InPostgres(limit),
 }
 """Each makes an empty history that keeps its last argument's bytes of output; the folder is new and empty."""
 
@@ -58,20 +117,48 @@ T0 = 1_700_000_000 * SECOND
 """2023-11-14T22:13:20Z."""
 
 
+FAR = ("postgresql",)
+"""Those in database servers."""
+
+
 @pytest.fixture(scope="module", params=HISTORIES)
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     """Opens a new, empty history: `async with make(limit) as history`.
 
     In memory where the system has a place for that: the suite opens thousands, and is not about the disk."""
 
+    with making(request.param) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=[name for name in HISTORIES if name not in FAR])
+def make_near(request: pytest.FixtureRequest) -> Iterator[Make]:
+    """As `make`, but for those in database servers."""
+    with making(request.param) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=FAR)
+def make_far(request: pytest.FixtureRequest) -> Iterator[Make]:
+    """As `make`, for those in database servers."""
+    with making(request.param) as opened:
+        yield opened
+
+
+@contextmanager
+def making(name: str) -> Generator[Make]:
+    """What opens histories of this name."""
+
     @asynccontextmanager
     async def opened(limit: int = 256_000) -> AsyncGenerator[History]:
-        history = HISTORIES[request.param](Path(mkdtemp(dir=folder)), limit)
+        history = HISTORIES[name](Path(mkdtemp(dir=folder)), limit)
         await history.open()
         try:
             yield history
         finally:
             await history.close()
+            if isinstance(history, Borrowed):
+                history.give_back()
 
     with TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
         yield opened

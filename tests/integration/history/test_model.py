@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dkronpy.history.contract import History
     from tests.integration.history.conftest import Make
 
+FULL = bool(os.environ.get("DKRONPY_FULL"))
 LIMIT = 40
 """Bytes of output kept."""
 ALPHABET = bytes(range(97, 123)) * 20
@@ -130,16 +132,13 @@ async def check(history: History, writes: Sequence[Write]) -> None:
         assert read == held
 
 
-@slow_is_fine
-@given(st.lists(writes, max_size=12))
-async def test_writes(make: Make, writes: Sequence[Write]) -> None:
+async def check_writes(make: Make, writes: Sequence[Write]) -> None:
     async with make(LIMIT) as history:
         await check(history, writes)
 
 
-@slow_is_fine
-@given(st.lists(writes, max_size=12))
-async def test_concurrent_writes_are_done_in_order(make: Make, writes: Sequence[Write]) -> None:
+async def check_concurrent_writes(make: Make, writes: Sequence[Write]) -> None:
+    """They are done in order."""
     async with make(LIMIT) as history, make(LIMIT) as other:
         await asyncio.gather(*(history.write(write.executions, write.chunks) for write in writes))
         await check(other, writes)
@@ -147,9 +146,7 @@ async def test_concurrent_writes_are_done_in_order(make: Make, writes: Sequence[
         assert (await history.query(everything, limit=1000)) == (await other.query(everything, limit=1000))
 
 
-@slow_is_fine
-@given(st.lists(crowded | prunes | deletes | kept_writes, max_size=20))
-async def test_deletes_and_retention(make: Make, steps: Sequence[Write | Delete | Prune]) -> None:
+async def check_deletes_and_retention(make: Make, steps: Sequence[Write | Delete | Prune]) -> None:
     """Beside the twin in memory, which looks at everything each time."""
     model = MemoryHistory(output_limit=LIMIT)
     await model.open()
@@ -169,3 +166,47 @@ async def test_deletes_and_retention(make: Make, steps: Sequence[Write | Delete 
         keys = [(job, T0, 1, node) for job in ("a", "a-b", "b") for node in ("n1", "n2")]
         assert await history.outputs(keys, tail=99) == await model.outputs(keys, tail=99)
         assert await history.stats(3, today="2023-11-15") == await model.stats(3, today="2023-11-15")
+
+
+many = st.lists(writes, max_size=12)
+mixed = st.lists(crowded | prunes | deletes | kept_writes, max_size=20)
+
+
+@slow_is_fine
+@given(many)
+async def test_writes(make_near: Make, writes: Sequence[Write]) -> None:
+    await check_writes(make_near, writes)
+
+
+@slow_is_fine
+@given(many)
+async def test_concurrent_writes(make_near: Make, writes: Sequence[Write]) -> None:
+    await check_concurrent_writes(make_near, writes)
+
+
+@slow_is_fine
+@given(mixed)
+async def test_deletes_and_retention(make_near: Make, steps: Sequence[Write | Delete | Prune]) -> None:
+    await check_deletes_and_retention(make_near, steps)
+
+
+few = settings(slow_is_fine, max_examples=300 if FULL else 20)
+"""In database servers each example takes a while, and most of the code is SQLite's."""
+
+
+@few
+@given(many)
+async def test_writes_to_a_server(make_far: Make, writes: Sequence[Write]) -> None:
+    await check_writes(make_far, writes)
+
+
+@few
+@given(st.lists(writes, max_size=8))
+async def test_concurrent_writes_to_a_server(make_far: Make, writes: Sequence[Write]) -> None:
+    await check_concurrent_writes(make_far, writes)
+
+
+@few
+@given(mixed)
+async def test_deletes_and_retention_in_a_server(make_far: Make, steps: Sequence[Write | Delete | Prune]) -> None:
+    await check_deletes_and_retention(make_far, steps)

@@ -150,8 +150,8 @@ def test_flag_forms():
             '--backend: "mysql" must be one of embedded, etcd, consul, zookeeper, redis, dynamodb',
         ),
         (
-            ["--history", "postgresql://x"],
-            '--history: "postgresql://x" is not a history that is built in: use sqlite:PATH',
+            ["--history", "oracle://dkron:secret@x/y"],
+            '--history: "oracle" is not a history that is built in: use sqlite:PATH',
         ),
         (["--history", "sqlite:"], '--history: "sqlite:" names no file: write sqlite:PATH'),
         (
@@ -498,6 +498,16 @@ def test_settings_made_directly():
     assert found.tags == {"a": "b"}
     with pytest.raises(ValueError, match="frozen"):
         found.server = False  # type: ignore[misc]
+
+
+def test_a_database_for_the_history_shows_no_password():
+    found = settings("--history", "mariadb://dkron:geheim@10.0.0.1/dkron", "--retention-size", "5 MB")
+    assert (found.history_file, found.history_server, found.retention_size) == (None, "mysql", 5 << 20)
+    assert "geheim" not in repr(found)
+    for wrong in ("postgresql://dkron:geheim@10.0.0.1", "sqlserver://dkron:geheim@10.0.0.1/dkron"):
+        said = refusal("--history", wrong)
+        assert "geheim" not in said
+        assert "history" in said
 
 
 def test_durations_and_origins():

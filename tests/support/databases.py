@@ -1,0 +1,94 @@
+"""Real database servers on loopback."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.processes import HOST
+from tests.support.servers import Server
+
+NOBODY = 65534
+
+
+class Database(Server):
+    """Its data is in memory where the system has a place for that, and outlives the process."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder, *options)
+        self.data = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+        atexit.register(shutil.rmtree, self.data, ignore_errors=True)
+        if os.geteuid() == 0 and self.unprivileged:
+            os.chown(self.data, NOBODY, NOBODY)
+
+    unprivileged = False
+    """Whether it refuses to run as root."""
+
+    @property
+    def port(self) -> str:
+        return self.address.rpartition(":")[2]
+
+    @property
+    def _wrapper(self) -> list[str]:
+        if os.geteuid() == 0 and self.unprivileged:
+            return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        return []
+
+    def _run(self, *command: str) -> None:
+        done = subprocess.run([*self._wrapper, *command], cwd=self.data, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    @abstractmethod
+    def dsn(self, name: str) -> str:
+        """Names a place for a history in it, which is made when it is missing."""
+
+    def healthy(self) -> bool:
+        try:
+            with socket.create_connection((HOST, int(self.port)), timeout=2):
+                return True
+        except OSError:
+            return False
+
+
+class Postgres(Database):
+    label = "postgresql"
+    unprivileged = True
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder, *options)
+        self._run("initdb", "--pgdata", f"{self.data}/db", "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C")
+
+    def command(self) -> Sequence[str]:
+        settings = {
+            "listen_addresses": HOST,
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "max_connections": "200",
+            "shared_buffers": "32MB",
+        }
+        flags = [f"--{name}={value}" for name, value in settings.items()]
+        return [*self._wrapper, "postgres", "-D", f"{self.data}/db", "-p", self.port, *flags]
+
+    def healthy(self) -> bool:
+        # Whoever asks for encryption is answered by a server that is ready, and by one that just starts too.
+        return super().healthy() and "ready to accept connections" in self.log.read_text().rpartition("starting ")[2]
+
+    def dsn(self, name: str) -> str:
+        return f"postgresql://{self.user}@{self.address}/postgres?search_path={name}"
+
+    @property
+    def user(self) -> str:
+        return "nobody" if os.geteuid() == 0 else os.environ.get("USER", "postgres")
+
+
+def fresh() -> str:
+    """A name that nothing has yet."""
+    return f"h{uuid.uuid4().hex[:12]}"
