@@ -71,6 +71,7 @@ class JobShape(msgspec.Struct, frozen=True, gc=False):
     executor: str
     executor_config: dict[str, str]
     status: str
+    check: str
     next: str | None
     ephemeral: bool
     starts_at: str | None
@@ -121,6 +122,7 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         executor=job.executor,
         executor_config=job.executor_config,
         status=state.status.value,
+        check=state.check.value,
         next=time_or_null(next),
         ephemeral=job.ephemeral,
         starts_at=time_or_null(job.starts_at),
@@ -203,6 +205,7 @@ class ExecutionShape(msgspec.Struct, frozen=True, gc=False):
     output_size: int
     output_sha256: str
     return_data: msgspec.Raw | None
+    check: str
     last_fire_time: str | None
     count: int
     replaced: tuple[str, ...]
@@ -241,6 +244,7 @@ def execution_shape(execution: Execution, output: Output | None, *, with_output:
         epoch=execution.epoch,
         output_size=execution.output_size,
         output_sha256=execution.output_sha256,
+        check=execution.check.value,
         return_data=msgspec.Raw(execution.return_data.encode()) if execution.return_data else None,
         last_fire_time=time_or_null(execution.last),
         count=execution.count,

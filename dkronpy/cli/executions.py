@@ -115,13 +115,14 @@ def execution_listing(now: datetime) -> Listing:
             Column("DUE", lambda execution: show_time(execution["fire_time"]), rank=2),
             Column("TOOK", lambda execution: _took(execution, now), rank=3, right=True),
             Column("EXIT", _exit_code, rank=4, right=True),
+            Column("CHECK", lambda execution: execution.get("check", ""), rank=4, style=state_style),
             Column("CAUSE", _cause, rank=5),
             Column("NODE", lambda execution: execution["node_name"], rank=6),
             Column("TRIGGER", lambda execution: execution["trigger"], rank=7),
         ),
         (
             *("job_name", "id", "state", "fire_time", "started_at", "finished_at", "exit_code", "node_name"),
-            *("attempt", "group", "trigger", "reason", "error", "count", "output_size"),
+            *("attempt", "group", "trigger", "reason", "error", "count", "output_size", "check"),
         ),
     )
 
@@ -146,6 +147,7 @@ def show_execution(context: Context, arguments: Namespace) -> Exit:
             Field("Job", execution["job_name"]),
             Field("Id", execution["id"]),
             Field("State", execution["state"], state_style(execution["state"])),
+            Field("Check", execution.get("check", ""), state_style(execution.get("check", ""))),
             Field("Cause", _cause(execution)),
             Field("Trigger", _trigger(execution)),
             Field("Type", execution["trigger_type"] if execution["trigger_type"] != execution["trigger"] else ""),

@@ -126,6 +126,7 @@ def job_listing(now: datetime) -> Listing:
             Column("SCHEDULE", lambda job: _schedules(job) or _parents(job), rank=1),
             Column("NEXT", lambda job: show_relative(None if job["disabled"] else job["next"], now), rank=2),
             Column("LAST", lambda job: show_relative(_last(job), now), rank=3),
+            Column("CHECK", lambda job: job.get("check", ""), rank=4, style=state_style),
             Column("OK", lambda job: str(job["success_count"]), rank=4, right=True),
             Column(
                 "FAILED",
@@ -141,7 +142,7 @@ def job_listing(now: datetime) -> Listing:
         ),
         (
             *("name", "status", "disabled", "running", "schedule", "timezone", "next"),
-            *("last_success", "last_error", "success_count", "error_count", "executor"),
+            *("last_success", "last_error", "success_count", "error_count", "executor", "check"),
         ),
     )
 
@@ -196,6 +197,7 @@ def _fields(job: Job, now: datetime) -> list[Field]:
         Field("Name", job["name"]),
         Field("Display name", job["displayname"]),
         Field("State", state, state_style(state)),
+        Field("Check", job.get("check", ""), state_style(job.get("check", ""))),
         Field("Schedule", _schedules(job)),
         Field("Time zone", job["timezone"]),
         Field("Runs after", _parents(job).removeprefix("after ")),

@@ -12,6 +12,7 @@ from dkronpy.cli import (
     agent,
     backfills,
     backup,
+    check,
     cluster,
     executions,
     groups,
@@ -83,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         settings,
         imports,
         backup,
+        check,
         tools,
     ):
         module.add_commands(commands)

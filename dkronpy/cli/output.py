@@ -88,7 +88,10 @@ _STYLES = {
     **dict.fromkeys(("partially_failed", "skipped", "missed", "leaving", "changed", "kept"), "yellow"),
     **dict.fromkeys(("running", "dispatched", "queued"), "cyan"),
     **dict.fromkeys(("disabled", "left", "unchanged"), "dim"),
-    "killed": "magenta",
+    "ok": "green",
+    "warning": "yellow",
+    "critical": "red",
+    **dict.fromkeys(("killed", "unknown"), "magenta"),
 }
 
 

@@ -31,6 +31,7 @@ class Job(TypedDict):
     executor: str
     executor_config: dict[str, str] | None
     status: str
+    check: str
     next: str | None
     ephemeral: bool
     starts_at: str | None
@@ -166,6 +167,7 @@ class Execution(TypedDict):
     output_size: int
     output_sha256: str
     return_data: Any
+    check: str
     last_fire_time: str | None
     count: int
     replaced: list[str]

@@ -11,7 +11,7 @@ from dkronpy.catalog.feed import Feed
 from dkronpy.history.contract import History, HistoryError
 from dkronpy.model.execution import Execution, OutputChunk, State
 from dkronpy.model.run import Ended, Key
-from dkronpy.scheduling.groups import Group, finished
+from dkronpy.scheduling.groups import finished
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Archive:
             report = self._strays[0]
             held = await self._history.get(*report.key)
             if held is not None and held.state is State.LOST:
-                held = finished(held, report, Group([held]))
+                held = finished(held, report)
                 await self._history.write([held], [])
             tail = _tail(report)
             if held is not None and tail is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -17,19 +18,15 @@ _WORD: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 def shell_line(command: str, env: Mapping[str, str], *, before: Iterable[str] = ()) -> Json:
     """A command line for /bin/sh, after the lines `before`."""
-    fitting, exports = _split(env)
-    lines = [*exports, *before, command]
-    return _config({"command": "\n".join(lines), "shell": "true"}, fitting)
+    return _config({"command": "\n".join([*before, command]), "shell": "true"}, env)
 
 
 def argument_list(arguments: Iterable[str], env: Mapping[str, str], *, before: Iterable[str] = ()) -> Json:
-    """A command that no shell reads, unless an environment or the lines `before` need one."""
-    fitting, exports = _split(env)
+    """A command that no shell reads, unless the lines `before` need one."""
     command = shlex.join(arguments)
-    lines = [*exports, *before]
-    if lines:
-        return _config({"command": "\n".join([*lines, f"exec {command}"]), "shell": "true"}, fitting)
-    return _config({"command": command}, fitting)
+    if lines := [*before]:
+        return _config({"command": "\n".join([*lines, f"exec {command}"]), "shell": "true"}, env)
+    return _config({"command": command}, env)
 
 
 def payload(text: str) -> str:
@@ -48,29 +45,16 @@ def program_name(command: str) -> str:
 
 
 def _config(config: Json, env: Mapping[str, str]) -> Json:
-    return {**config, "env": _text(env)} if env else config
-
-
-def _split(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """What `env` can hold, and lines of shell for the values that it would read as several."""
-    fitting: dict[str, str] = {}
-    exports: list[str] = []
-    for name, value in env.items():
+    for name in env:
         check_env_name(name)
-        if _reads_back({**fitting, name: value}):
-            fitting[name] = value
-        else:
-            exports.append(f"export {name}={shlex.quote(value)}")
-    return fitting, exports
+    return {**config, "env": _env(dict(env))} if env else config
 
 
-def _text(env: Mapping[str, str]) -> str:
-    return ",".join(f"{name}={value}" for name, value in env.items())
-
-
-def _reads_back(env: dict[str, str]) -> bool:
+def _env(env: dict[str, str]) -> str:
+    """As people write it where that is read back as the same, else as a JSON object."""
+    text = ",".join(f"{name}={value}" for name, value in env.items())
     try:
-        config = parse("shell", {"command": "true", "env": _text(env)})
+        config = parse("shell", {"command": "true", "env": text})
     except ConfigError:
-        return False
-    return isinstance(config, ShellConfig) and config.env == env
+        return json.dumps(env, ensure_ascii=False)
+    return text if isinstance(config, ShellConfig) and config.env == env else json.dumps(env, ensure_ascii=False)

@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from dkronpy import __version__
+from dkronpy.metrics.checks import Checks
 from dkronpy.metrics.digest import QUANTILES
 from dkronpy.metrics.job_figures import JobRow, JobText, RunningRow
 from dkronpy.model.execution import State, Trigger
@@ -89,6 +90,8 @@ class Metrics:
         self.lead: Lead | None = None
         """While this node leads."""
         registry.register(_LeaderGauges(lambda: self.lead))
+        self.checks = Checks(lambda: self.lead.board.jobs if self.lead is not None else None)
+        registry.register(self.checks)
         Gauge("dkron_build_info", "Always 1.", ("version",), registry=registry).labels(__version__).set(1)
         self.leading = Gauge("dkron_leader", "1 on the node that leads, else 0.", registry=registry)
         self.epoch = Gauge("dkron_leader_epoch", "Epoch of the last claim of this node.", registry=registry)
@@ -126,6 +129,8 @@ class Metrics:
             outcome = "run" if not execution.state.final else execution.state.value
             self.fires.labels(outcome, execution.reason).inc(execution.count)
         for execution, report in step.archive:
+            if execution.check:
+                self.checks.add(execution, report.tail if report is not None and not report.tail_start else b"")
             if report is None or execution.started is None:
                 continue
             if execution.trigger is Trigger.SCHEDULE and execution.attempt == 1:

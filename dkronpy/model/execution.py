@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from dkronpy.model.checks import CheckStatus
 from dkronpy.model.dependency import ParentRun
 
 
@@ -152,6 +153,8 @@ class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Of all bytes the run wrote, hex; empty while it runs."""
     return_data: str = ""
     """What the run returned beside its output, as JSON; empty: nothing."""
+    check: CheckStatus = CheckStatus.NONE
+    """What the check found; empty where the job is none."""
     last: int = 0
     count: int = 1
     concurrency_group: str = ""

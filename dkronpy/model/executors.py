@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from dkronpy.model.checks import NAGIOS
 from dkronpy.model.duration import SECOND, parse_duration
 from dkronpy.model.size import parse_size
 
@@ -158,6 +159,7 @@ def _parse_shell(config: Mapping[str, str]) -> ShellConfig:
         append_run=reader.read("append_run", _boolean, False),
         jenkins_env=reader.read("jenkins_env", _boolean, False),
     )
+    reader.read("exit_codes", _exit_codes, "")
     if parsed.jenkins_env and not parsed.run_dir:
         reader.complain("jenkins_env", "needs run_dir, which is its WORKSPACE: set run_dir to true")
     if reader.problems:
@@ -219,6 +221,12 @@ def _command(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text) if _QUOTING.search(text) else _WORD.findall(text))
     except ValueError as error:
         raise ValueError(f"cannot be split into words ({error}): close the quotation or set shell to true") from None
+
+
+def _exit_codes(text: str) -> str:
+    if text != NAGIOS:
+        raise ValueError(f"{text[:80]!r} is not known: write {NAGIOS}, or nothing for 0 is good and all else is bad")
+    return text
 
 
 def _environment(text: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ import msgspec
 
 from dkronpy.model.backfill import BackfillProgress
 from dkronpy.model.calendar import Blackout
+from dkronpy.model.checks import CheckStatus
 from dkronpy.model.dependency import Dependency, Parent, ParentRun
 from dkronpy.model.duration import SECOND
 from dkronpy.model.figures import Figures, RunMark
@@ -203,6 +204,8 @@ class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     status: JobStatus = JobStatus.UNTRIGGERED
     status_group: int = 0
     """The group that `status` tells of, so that an older group that ends later does not replace it."""
+    check: CheckStatus = CheckStatus.NONE
+    """The worst that the checks of that group found; empty where the job is none."""
     purge: int = 0
     """The time (ns) up to which the history and the edits of a deleted job of this name still have to go."""
     met: tuple[ParentRun, ...] = ()

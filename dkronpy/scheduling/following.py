@@ -31,7 +31,7 @@ def complete(board: Board, step: Step, group: Group, job: Job | None) -> None:
     state = board.state(job.name)
     status = group.status()
     if group.group >= state.status_group:
-        state = msgspec.structs.replace(state, status=status, status_group=group.group)
+        state = msgspec.structs.replace(state, status=status, status_group=group.group, check=group.check())
     if status is JobStatus.SUCCESS and job.ephemeral:
         state = msgspec.structs.replace(state, spent=True)
         board.timeline.remove(job.name)

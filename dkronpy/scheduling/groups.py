@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from dkronpy.model.checks import CheckStatus, check_status, worst
 from dkronpy.model.execution import Execution, State
 from dkronpy.model.figures import Figures, RunMark
 from dkronpy.model.job import Job, JobState, JobStatus, RetryTarget
@@ -100,11 +101,17 @@ class Group:
             return JobStatus.SUCCESS
         return JobStatus.PARTIALLY_FAILED if any(succeeded) else JobStatus.FAILED
 
+    def check(self) -> CheckStatus:
+        """The worst that the checks of the last attempts found."""
+        return worst(execution.check for execution in self.last_attempts())
 
-def finished(execution: Execution, report: Ended, group: Group) -> Execution:
-    """The execution of this group with its result. A true report that replaces `lost` keeps that it was lost."""
+
+def finished(execution: Execution, report: Ended, *, returned: int = 0, check: bool = False) -> Execution:
+    """The execution with its result. `returned` counts the characters of data that its group has returned so far;
+    `check` is whether its job is a check. A true report that replaces `lost` keeps that it was lost."""
     error, data = report.error, report.data
-    if len(data) > MAX_GROUP_DATA - group.returned:
+    by_itself = report.state in (State.SUCCESS, State.FAILED)
+    if len(data) > MAX_GROUP_DATA - returned:
         data = ""
         error = "; ".join(filter(None, (error, "the data that it returned is not kept: its group has too much")))
     replaced = execution.replaced
@@ -118,15 +125,17 @@ def finished(execution: Execution, report: Ended, group: Group) -> Execution:
         exit_code=report.exit_code,
         error=error[:MAX_ERROR],
         return_data=data,
+        check=check_status(report.exit_code, by_itself=by_itself) if check or execution.check else CheckStatus.NONE,
         output_size=report.size,
         output_sha256=report.sha256,
         replaced=replaced,
     )
 
 
-def lost(execution: Execution, now: int, error: str) -> Execution:
-    """The execution, ended because nobody can know how it ended."""
-    return msgspec.structs.replace(execution, state=State.LOST, finished=now, error=error[:MAX_ERROR])
+def lost(execution: Execution, now: int, error: str, *, check: bool = False) -> Execution:
+    """The execution, ended because nobody can know how it ended. `check` is whether its job is a check."""
+    found = CheckStatus.UNKNOWN if check else CheckStatus.NONE
+    return msgspec.structs.replace(execution, state=State.LOST, finished=now, error=error[:MAX_ERROR], check=found)
 
 
 def counted(state: JobState, execution: Execution, folded: Folded) -> JobState:
@@ -186,6 +195,7 @@ def uncounted(state: JobState, now: int) -> JobState:
         status=JobStatus.UNTRIGGERED,
         status_group=0,
         figures=Figures(origin=now),
+        check=CheckStatus.NONE,
     )
 
 

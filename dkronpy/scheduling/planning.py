@@ -13,6 +13,7 @@ from itertools import islice
 
 import msgspec
 
+from dkronpy.model.checks import is_check
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Execution, Reason, State
 from dkronpy.model.figures import Figures
@@ -70,19 +71,19 @@ def _reports(board: Board, step: Step, now: int, limit: int) -> None:
             step.strays.append(report)
         elif execution.state.final and execution.state is not State.LOST:
             step.archive.append((execution, report))
-        elif execution.state is State.LOST:
-            result = finished(execution, report, board.groups[execution.job, execution.group])
-            _replace(board, step, result)
-            step.archive.append((result, report))
         else:
-            result = finished(execution, report, board.groups[execution.job, execution.group])
+            returned = board.groups[execution.job, execution.group].returned
+            result = finished(execution, report, returned=returned, check=_is_check(board, execution))
             step.archive.append((result, report))
-            _finish(board, step, result, now)
+            if execution.state is State.LOST:
+                _replace(board, step, result)
+            else:
+                _finish(board, step, result, now)
     while board.lost and step.room(4, limit):
         key, error = board.lost.popleft()
         execution = board.execution(key)
         if execution is not None and not execution.state.final:
-            result = lost(execution, now, error)
+            result = lost(execution, now, error, check=_is_check(board, execution))
             step.archive.append((result, None))
             _finish(board, step, result, now)
     due = [key for key, report in board.started.items() if report.at + STARTED_DELAY <= now]
@@ -93,6 +94,11 @@ def _reports(board: Board, step: Step, now: int, limit: int) -> None:
         execution = board.execution(key)
         if execution is not None and execution.state is State.DISPATCHED:
             _replace(board, step, msgspec.structs.replace(execution, state=State.RUNNING, started=report.at))
+
+
+def _is_check(board: Board, execution: Execution) -> bool:
+    job = board.job_of(execution)
+    return job is not None and is_check(job.executor_config)
 
 
 def _finish(board: Board, step: Step, result: Execution, now: int) -> None:

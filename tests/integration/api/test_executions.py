@@ -72,6 +72,7 @@ async def test_shape(node: ApiNode, api: TestClient) -> None:
         "output_size": 5,
         "output_sha256": "",
         "return_data": {"rows": 5},
+        "check": "",
         "last_fire_time": None,
         "count": 1,
         "replaced": [],

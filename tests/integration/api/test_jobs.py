@@ -18,7 +18,7 @@ from tests.support.api_node import NODE, ApiNode
 DKRON_FIELDS = [
     "id", "name", "displayname", "timezone", "schedule", "owner", "owner_email", "success_count", "error_count",
     "last_success", "last_error", "disabled", "tags", "metadata", "retries", "dependent_jobs", "parent_job",
-    "processors", "concurrency", "executor", "executor_config", "status", "next", "ephemeral", "starts_at",
+    "processors", "concurrency", "executor", "executor_config", "status", "check", "next", "ephemeral", "starts_at",
     "expires_at",
 ]  # fmt: skip
 
@@ -53,6 +53,7 @@ async def test_first_job_by_curl(api: TestClient) -> None:
         "depends_on": None,
         "processors": {},
         "status": "",
+        "check": "",
         "next": "2026-11-18T11:06:50Z",
         "ephemeral": False,
         "starts_at": None,

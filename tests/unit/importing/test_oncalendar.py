@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def test_it_fires_when_systemd_says(text: str) -> None:
 
 def here(calendar: Calendar, after: int, count: int) -> list[int]:
     """The fires of the schedules that are made of an expression."""
-    entries = [{"schedule": text, "timezone": calendar.zone or "UTC"} for text in calendar.schedules(after)]
+    calendar = replace(calendar, zone=calendar.zone or "UTC")
+    entries = [{"schedule": text, "timezone": calendar.zone} for text in calendar.schedules(after)]
     job = {"name": "job", "schedules": entries, "executor": "shell", "executor_config": {"command": "true"}}
     return fires_here(Mapped("job", job, "systemd"), after, count)
 

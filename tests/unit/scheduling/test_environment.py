@@ -89,7 +89,7 @@ def test_a_group_keeps_so_much_returned_data(kept: int):
     group = Group(executions)
     for execution in executions:
         report = Ended(execution.key, State.SUCCESS, 1, 2, 0, "note", data=data)
-        group.put(finished(execution, report, group))
+        group.put(finished(execution, report, returned=group.returned))
     *first, last = group.executions.values()
     assert all((e.return_data, e.error) == (data, "note") for e in first)
     assert last.return_data == ""
