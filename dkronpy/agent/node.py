@@ -185,6 +185,7 @@ class Agent:
                         self._server.mirror.run,
                         self._server.prune,
                         self._server.compare_clocks,
+                        *self._server.directories(),
                         self._watch_embedded,
                     ]
                 tasks = [group.create_task(part(), name=part.__qualname__) for part in parts]
@@ -305,6 +306,8 @@ class Agent:
             self._gossip.set_tags(member_of(self.settings).tags)
         except GossipError as error:
             log.error("the tags are refused, the old ones stay: %s", error)
+        if self._server is not None:
+            self._server.reload()
         log.info("configuration read again; changed: %s", ", ".join(sorted(reloadable)) or "nothing")
 
     # ---- housekeeping

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 
 from aiohttp import web
@@ -22,8 +22,10 @@ from dkronpy.catalog.keys import Keys
 from dkronpy.catalog.links import Links
 from dkronpy.catalog.mirror import Held, Mirror
 from dkronpy.catalog.requests import Requests
+from dkronpy.catalog.sources import Sources
 from dkronpy.config import Backend, Settings
 from dkronpy.dispatch.leader import Parts
+from dkronpy.dsari.directory import JobDirectory
 from dkronpy.history.contract import HistoryError, Retention
 from dkronpy.leadership.claims import LEASE, Claims
 from dkronpy.leadership.clock_lanes import compare
@@ -31,6 +33,7 @@ from dkronpy.leadership.clocks import Clocks
 from dkronpy.leadership.lanes import ElectionLanes
 from dkronpy.leadership.leadership import Leadership
 from dkronpy.metrics import Metrics
+from dkronpy.metrics.source import SourceGauges
 from dkronpy.model.member import Member, MemberStatus, Peer
 from dkronpy.model.records import Epoch
 from dkronpy.rpc.auth import Keys as RpcKeys
@@ -72,6 +75,14 @@ class Server:
         self._jobs = Jobs(self._store, self.mirror, self._keys, self._cluster_time)
         self._requests = Requests(self._store, self.mirror, self._keys, self._cluster_time)
         self._links = Links(self._store, self.mirror, self._keys, self._requests, self._cluster_time)
+        self.job_directory: JobDirectory | None = None
+        if at_start.job_dir is not None:
+            sources = Sources(self._store, self.mirror, self._keys, time.time_ns)
+            directory = JobDirectory(
+                at_start.job_dir.absolute(), at_start.node_name, self.mirror, self._jobs, sources, self._cluster_time
+            )
+            metrics.registry.register(SourceGauges(lambda: directory.report))
+            self.job_directory = directory
         self._feed = Feed()
         self._rng = random.Random()
         self._claims = Claims(time.monotonic(), self._rng)
@@ -187,8 +198,20 @@ class Server:
                 metrics=self._metrics,
                 now=time.time_ns,
                 faults=faults,
+                sources=lambda: [] if self.job_directory is None else [self.job_directory.report],
             )
         )
+
+    # ---- jobs from files
+
+    def directories(self) -> list[Callable[[], Coroutine[None, None, None]]]:
+        """What keeps the cluster's jobs as files say; each runs until cancelled."""
+        return [] if self.job_directory is None else [self.job_directory.run]
+
+    def reload(self) -> None:
+        """Take the files at once."""
+        if self.job_directory is not None:
+            self.job_directory.reload()
 
     # ---- housekeeping
 

@@ -37,6 +37,7 @@ from dkronpy.api.restore import RestoreRoutes
 from dkronpy.api.schedules import ScheduleRoutes
 from dkronpy.api.services import Services
 from dkronpy.api.settings import SettingsRoutes
+from dkronpy.api.sources import SourceRoutes
 from dkronpy.api.streams import Streams
 from dkronpy.api.triggers import TriggerRoutes
 from dkronpy.api.views import JobViews
@@ -76,6 +77,7 @@ def build(services: Services) -> web.Application:
         GraphRoutes(context),
         GroupRoutes(context),
         SettingsRoutes(context),
+        SourceRoutes(context),
         KeyringRoutes(context),
         overview,
         HistoryRoutes(context),

@@ -17,6 +17,7 @@ from dkronpy.gossip.gossip import KeyReport
 from dkronpy.history.contract import History
 from dkronpy.metrics import Metrics
 from dkronpy.model.member import Member, Peer
+from dkronpy.model.source import SourceReport
 
 
 class Keyring(Protocol):
@@ -76,3 +77,4 @@ class Services:
     metrics: Metrics
     now: Callable[[], int]
     faults: Callable[[], Sequence[str]]
+    sources: Callable[[], Sequence[SourceReport]]

@@ -23,6 +23,7 @@ from dkronpy.model.records import (
     KillRecord,
     Lease,
     Pause,
+    SourceRecord,
     TriggerRecord,
 )
 from dkronpy.model.run import Key
@@ -46,6 +47,7 @@ KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "settings": msgspec.json.Decoder(ClusterSettings),
     "links": msgspec.json.Decoder(Link),
     "linkkey": msgspec.json.Decoder(LinkSecret),
+    "sources": msgspec.json.Decoder(SourceRecord),
     "leader": msgspec.json.Decoder(Epoch),
     "lease": msgspec.json.Decoder(Lease),
 }
@@ -101,6 +103,10 @@ class Keys:
 
     def backfill(self, name: str) -> str:
         return f"{self.root}backfills/{name}"
+
+    def source(self, directory: str) -> str:
+        """Quoted, since it is a path."""
+        return f"{self.root}sources/{quote(directory, safe='')}"
 
     def drain(self, node: str) -> str:
         """Quoted, since a member may have any name."""

@@ -26,6 +26,7 @@ from dkronpy.model.records import (
     GroupRecord,
     KillRecord,
     Pause,
+    SourceRecord,
     TriggerRecord,
 )
 from dkronpy.model.run import Key
@@ -50,6 +51,7 @@ MIRRORED = (
     "settings",
     "links",
     "linkkey",
+    "sources",
     "leader",
 )
 """The kinds kept in memory: all but edits and the lease, which are only passed on to the listeners."""
@@ -117,6 +119,8 @@ class Mirror:
         """Names of the jobs that have this job as parent."""
         self.cursor: Held[Cursor] | None = None
         self.pause: Held[Pause] | None = None
+        self.sources: dict[str, Held[SourceRecord]] = {}
+        """By directory."""
         self.settings: Held[ClusterSettings] | None = None
         self.links: dict[str, dict[str, Held[Link]]] = {}
         """Signed links, by job and id."""
@@ -197,6 +201,7 @@ class Mirror:
         yield from map(keys.drain, self.drains)
         yield from map(keys.concurrency_group, self.limits)
         yield from map(keys.calendar, self.calendars)
+        yield from map(keys.source, self.sources)
         singles = (
             (self.cursor, keys.cursor),
             (self.pause, keys.pause),
@@ -260,6 +265,8 @@ class Mirror:
                 old = _replace(self.calendars, name, held)
             case "backfills":
                 old = _replace(self.backfills, name, held)
+            case "sources":
+                old = _replace(self.sources, unquote(name), held)
             case "drains":
                 old = _replace(self.drains, unquote(name), held)
             case "groups":

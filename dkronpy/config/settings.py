@@ -249,6 +249,17 @@ class Settings(BaseModel):
     data_dir: Annotated[Path, values.path, About(Group.STORAGE, "DIR", "where the node keeps its files")] = Path(
         "dkron.data"
     )
+    job_dir: Annotated[
+        Path | None,
+        values.optional_path,
+        About(
+            Group.STORAGE,
+            "DIR",
+            "a server's directory of jobs, as dsari has it (dsari.yaml, dsari.json, config.d): the cluster's jobs are "
+            "kept as it says",
+            "none",
+        ),
+    ] = None
     backend: Annotated[
         Backend,
         values.choice(Backend, BACKEND_ALIASES),

@@ -61,6 +61,16 @@ class ClusterSettings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
     by: str = ""
 
 
+class SourceRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The content of a directory of jobs that holds, where several servers have it: its digest, when (ns) its files
+    changed last, and since when (ns) it holds by which server."""
+
+    digest: str
+    newest: int
+    since: int
+    by: str
+
+
 class Drain(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A node that is to get no more runs by jobs' tags; `since` in ns."""
 

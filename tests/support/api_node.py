@@ -38,6 +38,7 @@ from dkronpy.model.execution import Execution, OutputChunk, State
 from dkronpy.model.job import JobState
 from dkronpy.model.member import Member, Peer, PeerState
 from dkronpy.model.records import GroupRecord
+from dkronpy.model.source import SourceReport
 from dkronpy.store.contract import Delete, Operation, Put, Store
 from dkronpy.store.sqlite import SqliteStore
 from tests.support.memory_history import MemoryHistory
@@ -114,6 +115,7 @@ class ApiNode:
     cluster: FakeCluster
     settings: Settings
     faults: list[str] = field(default_factory=list)
+    sources: list[SourceReport] = field(default_factory=list)
     now: int | None = None
 
     async def fly(self, execution: Execution) -> None:
@@ -178,6 +180,7 @@ async def api_node(
         metrics=Metrics(),
         now=now,
         faults=lambda: node.faults,
+        sources=lambda: node.sources,
     )
     following = asyncio.create_task(mirror.run())
     await mirror.loaded.wait()

@@ -20,7 +20,18 @@ from dkronpy.model.backfill import Backfill, BackfillPolicy, BackfillProgress
 from dkronpy.model.execution import Execution, Origin, OutputChunk, State, Trigger
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.link import Link, LinkSecret
-from dkronpy.model.records import ClusterSettings, Cursor, Drain, Epoch, GroupRecord, Lease, Pause, Sweep, TriggerRecord
+from dkronpy.model.records import (
+    ClusterSettings,
+    Cursor,
+    Drain,
+    Epoch,
+    GroupRecord,
+    Lease,
+    Pause,
+    SourceRecord,
+    Sweep,
+    TriggerRecord,
+)
 from dkronpy.store.contract import Put, Store
 from tests.support.memory_history import MemoryHistory
 from tests.support.memory_store import MemoryStore
@@ -52,6 +63,7 @@ VALUES: dict[str, object] = {
     "backfills/tick": Backfill(T - 5, "someone", 5, 9, BackfillPolicy.ALL, 2, (6, 8)),
     "cursor": Cursor(T, "tick", 99),
     "pause": Pause(5, 6),
+    "sources/%2Fetc%2Fdsari": SourceRecord("d", 5, 5, "n1"),
     "settings": ClusterSettings({"A": "1"}, 5, "someone"),
     "links/tick/a1": Link(5, 6, once=True, uses=1),
     "linkkey": LinkSecret("ab" * 32, 5),
