@@ -23,6 +23,7 @@ the machines, and of user, password and TLS files by name."""
 
 
 _HISTORIES: dict[str, tuple[str, str]] = {
+    "mysql": ("dkronpy.history.mysql", "MysqlHistory"),
     "postgresql": ("dkronpy.history.postgresql", "PostgresHistory"),
 }
 """As `_SHARED`, by extra. All are made of their DSN."""

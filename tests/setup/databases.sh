@@ -13,7 +13,9 @@ fi
 
 if ! have mariadbd || ! have mariadb-install-db; then
     say 'bringing MariaDB ...'
-    unpack mariadb-server-core
-    starter mariadbd "LD_LIBRARY_PATH=$(libraries)\${LD_LIBRARY_PATH:-} exec $cache/root/usr/sbin/mariadbd --lc-messages-dir=$cache/root/usr/share/mysql"
+    unpack mariadb-server-core mariadb-client-core
+    # Whether it reads files of settings must be its first option.
+    starter mariadbd "first=\$1; shift; LD_LIBRARY_PATH=$(libraries)\${LD_LIBRARY_PATH:-} \
+    exec $cache/root/usr/sbin/mariadbd \"\$first\" --lc-messages-dir=$cache/root/usr/share/mysql"
     starter mariadb-install-db "LD_LIBRARY_PATH=$(libraries)\${LD_LIBRARY_PATH:-} exec $cache/root/usr/bin/mariadb-install-db --basedir=$cache/root/usr"
 fi

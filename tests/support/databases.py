@@ -89,6 +89,36 @@ class Postgres(Database):
         return "nobody" if os.geteuid() == 0 else os.environ.get("USER", "postgres")
 
 
+class MariaDb(Database):
+    label = "mariadb"
+    unprivileged = True
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder, *options)
+        made = ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}/db", "--skip-test-db", *_SMALL]
+        self._run(*made, "--auth-root-authentication-method=normal")
+
+    def command(self) -> Sequence[str]:
+        listen = [f"--bind-address={HOST}", f"--port={self.port}", f"--socket={self.data}/socket"]
+        pid = f"--pid-file={self.data}/pid"
+        return [*self._wrapper, "mariadbd", "--no-defaults", f"--datadir={self.data}/db", *listen, pid, *_SMALL]
+
+    def healthy(self) -> bool:
+        return super().healthy() and "ready for connections" in self.log.read_text().rpartition("Starting MariaDB")[2]
+
+    def dsn(self, name: str) -> str:
+        return f"mysql://root@{self.address}/{name}"
+
+
+_SMALL = (
+    "--innodb-log-file-size=8M",
+    "--innodb-buffer-pool-size=32M",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--skip-name-resolve",
+)
+"""Of what is for large servers, little."""
+
+
 def fresh() -> str:
     """A name that nothing has yet."""
     return f"h{uuid.uuid4().hex[:12]}"

@@ -10,15 +10,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import asyncmy
 import asyncpg
 import pytest
 
+from dkronpy.history.mysql import MysqlHistory
 from dkronpy.history.postgresql import PostgresHistory
 from dkronpy.history.server import ServerHistory
 from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.history.store import StoreHistory
 from dkronpy.model.execution import Execution, OutputChunk, State
-from tests.support.databases import Postgres, fresh
+from tests.support.databases import MariaDb, Postgres, fresh
 from tests.support.etcd import Etcd
 from tests.support.memory_history import MemoryHistory
 from tests.support.memory_store import MemoryStore
@@ -102,12 +104,31 @@ class InPostgres(Borrowed, PostgresHistory):
             await connection.execute("; ".join(f"DELETE FROM {table}" for table in TABLES))
 
 
+class InMariaDb(Borrowed, MysqlHistory):
+    spare: ClassVar[list[str]] = []
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(shared(MariaDb).dsn(self.take_place()), output_limit=limit)
+
+    async def make_place(self) -> None:
+        connection = await asyncmy.connect(**{**self._options, "db": None})
+        async with connection.cursor() as cursor:
+            await cursor.execute(f"CREATE DATABASE {self.place}")
+        connection.close()
+
+    async def empty(self) -> None:
+        async with self._connections.use() as connection, connection.cursor() as cursor:
+            for table in TABLES:
+                await cursor.execute(f"DELETE FROM {table}")
+
+
 HISTORIES: dict[str, Callable[[Path, int], History]] = {
     "sqlite": lambda folder, limit: SqliteHistory(folder / "history.db", output_limit=limit),
     "memory": lambda _, limit: MemoryHistory(output_limit=limit),
     "store": lambda _, limit: WithStore(MemoryStore(), limit),
     "etcd": lambda _, limit: WithStore(shared(Etcd).store(), limit),
     "postgresql": lambda _, limit: InPostgres(limit),
+    "mariadb": lambda _, limit: InMariaDb(limit),
 }
 """Each makes an empty history that keeps its last argument's bytes of output; the folder is new and empty."""
 
@@ -117,7 +138,7 @@ T0 = 1_700_000_000 * SECOND
 """2023-11-14T22:13:20Z."""
 
 
-FAR = ("postgresql",)
+FAR = ("postgresql", "mariadb")
 """Those in database servers."""
 
 
