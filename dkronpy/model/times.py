@@ -29,6 +29,7 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
+@functools.lru_cache(1024)
 def epoch_text(ns: int) -> str:
     """Seconds since the epoch as dsari gives them to runs: `1795000000.25`."""
     return str(ns / SECOND)

@@ -27,6 +27,7 @@ from dkronpy.model.run import Ended, Key, RunStatus, Started
 from dkronpy.scheduling.definitions import Definitions
 from dkronpy.scheduling.exclusions import Exclusions
 from dkronpy.scheduling.groups import Folded, Group
+from dkronpy.scheduling.targeting import Candidates
 from dkronpy.scheduling.waiting import Waiting
 
 STARTED_DELAY = 100_000_000
@@ -71,6 +72,8 @@ class Board(Definitions):
         self.env = snapshot.env
         self.exclusions = Exclusions(snapshot.calendars)
         self.members: Sequence[Member] = ()
+        self.candidates = Candidates()
+        """The nodes that tags pick from, as of the plan that is being made."""
         self.drained: Collection[str] = ()
         """Nodes that tags pick no more."""
         self.reachable: Collection[str] = ()
@@ -146,17 +149,26 @@ class Board(Definitions):
             return self.members
         return [member for member in self.members if member.name not in self.drained]
 
+    def look_at_nodes(self) -> None:
+        """Find the nodes that tags match anew, if the members have changed."""
+        if (targets := self.targets) != self.candidates.members:
+            self.candidates = Candidates(targets)
+
     # ---- groups
 
     def add_group(self, group: Group) -> None:
         """Put a group on the board, with whatever its executions wait for."""
         self.groups[group.job, group.group] = group
+        numbers = self.by_job.get(group.job)
+        if numbers is None:
+            self.by_job[group.job] = {group.group}
+        else:
+            numbers.add(group.group)
         if (placeholder := group.placeholder) is not None:
             self.waiting.add(group.job, group.group, placeholder.not_before)
         elif not group.complete:
             self.in_flight.setdefault(group.job, set()).add(group.group)
             self.waiting.take(group.concurrency_group)
-        self.by_job.setdefault(group.job, set()).add(group.group)
         for key, execution in group.executions.items():
             if execution.state is State.QUEUED and not execution.waits:
                 heapq.heappush(self.retries, (execution.not_before, key))

@@ -46,6 +46,8 @@ def automatic(job: Job, execution: Execution, state: JobState | None, epoch: int
 def previous(state: JobState) -> Mapping[str, str]:
     """PREVIOUS_…, PREVIOUS_GOOD_… and PREVIOUS_BAD_…: the job's executions that ended last, in all and by how."""
     good, bad = state.last_good, state.last_bad
+    if good is None and bad is None:
+        return {}
     last = max(filter(None, (good, bad)), key=lambda mark: mark.finished, default=None)
     marks = (("PREVIOUS", last), ("PREVIOUS_GOOD", good), ("PREVIOUS_BAD", bad))
     return {f"{prefix}_{name}": value for prefix, mark in marks if mark is not None for name, value in _told(mark)}

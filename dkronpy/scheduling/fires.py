@@ -89,6 +89,9 @@ class Timeline:
         self._jobs: dict[str, tuple[Job, Schedule, int]] = {}
         self._heap: list[tuple[int, str, int]] = []
         self._puts = 0
+        self._after = 0
+        self._nexts: dict[int, tuple[Schedule, int | None]] = {}
+        """What follows `_after` by schedule (its `id`): equal schedules are one object, and many are due at once."""
 
     def put(self, job: Job, schedule: Schedule, after: int) -> None:
         """Schedule `job` by this definition only, from its first fire after `after` on."""
@@ -119,6 +122,17 @@ class Timeline:
         return time, job, schedule
 
     def _push(self, job: Job, schedule: Schedule, after: int, put: int) -> None:
-        fire = next_fire(job, schedule, after)
+        fire = self._next(job, schedule, after)
         if fire is not None:
             heapq.heappush(self._heap, (fire, job.name, put))
+
+    def _next(self, job: Job, schedule: Schedule, after: int) -> int | None:
+        if job.disabled or job.starts_at is not None or job.expires_at is not None:
+            return next_fire(job, schedule, after)
+        if after != self._after:
+            self._after = after
+            self._nexts.clear()
+        found = self._nexts.get(id(schedule))
+        if found is None:
+            found = self._nexts[id(schedule)] = schedule, next_fire(job, schedule, after)
+        return found[1]

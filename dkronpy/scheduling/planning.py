@@ -43,6 +43,7 @@ def plan(board: Board, now: int) -> Step | None:
     step = Step()
     limit = MAX_CHANGES - RESERVED
     board.note(now)
+    board.look_at_nodes()
     _reports(board, step, now, limit)
     tell_children(board, step, now, limit)
     _leaving(board, step, now, limit)
@@ -291,12 +292,15 @@ def _reorders(board: Board, step: Step, limit: int) -> None:
 def _fires(board: Board, step: Step, now: int) -> None:
     if board.adopting:
         return
+    last: tuple[int, str] | None = None
     while (head := board.timeline.head()) is not None and head[0] <= now and step.room(2):
         fire, job, schedule = board.timeline.pop()
         reason, detail = board.exclusions.verdict(job, schedule, fire, now, board.pause)
         env = env_at(schedule, fire) if reason is None else None
         start(board, step, job, fire, now, env=env, reason=reason, detail=detail)
-        step.cursor = board.cursor = msgspec.structs.replace(board.cursor, time=fire, job=job.name)
+        last = fire, job.name
+    if last is not None:
+        step.cursor = board.cursor = msgspec.structs.replace(board.cursor, time=last[0], job=last[1])
 
 
 def _decide_due(board: Board, step: Step, due: Due, now: int) -> None:

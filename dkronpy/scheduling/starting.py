@@ -126,7 +126,7 @@ NO_TARGET = Hindrance(Reason.NO_TARGET)
 def targets(board: Board, job: Job) -> tuple[list[str], Hindrance | None]:
     """The nodes that a run of the job has now, or why there are none that will do."""
     try:
-        nodes = select(job.tags, board.targets, board.reachable, board.rng)
+        nodes = select(job.tags, board.candidates, board.reachable, board.rng)
     except ValueError as error:
         # Tags are checked when a job is written; one that came into the store by another way must not stop the plan.
         return [], Hindrance(Reason.NO_TARGET, f"tags: {error}")
@@ -184,7 +184,8 @@ def _add(board: Board, step: Step, executions: list[Execution]) -> None:
 
 def order(board: Board, step: Step, job: Job, execution: Execution) -> None:
     """Add the order of a recorded execution to the step."""
-    env = {**automatic(job, execution, board.states.get(job.name), board.epoch), **board.env}
+    env = automatic(job, execution, board.states.get(job.name), board.epoch)
+    env.update(board.env)
     run = RunSpec(
         execution.job,
         execution.group,

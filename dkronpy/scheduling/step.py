@@ -76,12 +76,14 @@ class Step:
 
     def room(self, changes: int, limit: int = MAX_CHANGES) -> bool:
         """Whether so many more records fit, under a limit of this phase."""
-        return self.changes + changes <= limit and self.size < MAX_SIZE
+        return self.size < MAX_SIZE and self.changes + changes <= limit
 
     def put_group(self, group: Group) -> None:
         """The group's record as it is now."""
         key = (group.job, group.group)
-        size = RECORD_SIZE * len(group.executions) + sum(len(k) + len(v) for k, v in group.env.items())
+        size = RECORD_SIZE * len(group.executions)
+        if group.env:
+            size += sum(len(k) + len(v) for k, v in group.env.items())
         size += group.returned + NAME_SIZE * len(group.children)
         if (origin := group.origin) is not None:
             size += len(origin.description) + len(origin.data) + NAME_SIZE * len(origin.parents)

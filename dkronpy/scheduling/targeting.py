@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from dkronpy.model.member import Member
+
+MAX_KEPT: Final = 10_000
+"""Distinct tags whose nodes are remembered."""
 
 
 def split_count(value: str) -> tuple[str, int | None]:
@@ -38,18 +42,39 @@ def _text(value: str) -> str:
         return value
 
 
+class Candidates:
+    """The nodes that tags match among these members: found once for all jobs of the same tags."""
+
+    def __init__(self, members: Sequence[Member] = ()) -> None:
+        self.members = members
+        self._found: dict[tuple[tuple[str, str], ...], tuple[list[str], int]] = {}
+
+    def of(self, tags: Mapping[str, str]) -> tuple[list[str], int]:
+        """All that match, sorted, and how many of them are wanted: the smallest count. Raises ValueError for a bad
+        count."""
+        key = tuple(tags.items())
+        found = self._found.get(key)
+        if found is None:
+            names = matching(tags, self.members)
+            counts = [count for _, count in map(split_count, tags.values()) if count is not None]
+            if len(self._found) == MAX_KEPT:
+                self._found.clear()
+            found = self._found[key] = names, min(counts, default=len(names))
+        return found
+
+
 def select(
-    tags: Mapping[str, str], members: Iterable[Member], reachable: Collection[str], rng: random.Random
+    tags: Mapping[str, str], candidates: Candidates, reachable: Collection[str], rng: random.Random
 ) -> list[str]:
     """The nodes to run on: all matching, or at random as many as the smallest count allows, those in contact first.
 
     Raises ValueError for a bad count."""
-    names = matching(tags, members)
-    counts = [count for _, count in map(split_count, tags.values()) if count is not None]
-    limit = min(counts, default=len(names))
+    names, limit = candidates.of(tags)
     if limit >= len(names):
-        return names
+        return list(names)
     near = [name for name in names if name in reachable]
+    if limit == 1 and near:
+        return [rng.choice(near)]
     far = [name for name in names if name not in reachable]
     picked = rng.sample(near, min(limit, len(near)))
     return sorted(picked + rng.sample(far, limit - len(picked)))

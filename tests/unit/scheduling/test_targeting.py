@@ -5,7 +5,7 @@ import random
 import pytest
 
 from dkronpy.model.member import Member, MemberStatus
-from dkronpy.scheduling.targeting import matching, select, split_count
+from dkronpy.scheduling.targeting import Candidates, matching, select, split_count
 
 A = Member("a", "", 0, {"role": "web", "dc": "eu"})
 B = Member("b", "", 0, {"role": "web", "dc": "us"})
@@ -28,14 +28,14 @@ ALL = [A, B, C, S, GONE]
     ],
 )
 def test_nodes_equal_every_tag(tags: dict[str, str], names: list[str]) -> None:
-    assert select(tags, ALL, "abcs", random.Random(1)) == names
+    assert select(tags, Candidates(ALL), "abcs", random.Random(1)) == names
 
 
 def test_the_smallest_count_limits_and_chance_picks() -> None:
     rng = random.Random(1)
-    picked = {tuple(select({"role": "web:1", "dc": "eu:2"}, [A, B, C], "abc", rng)) for _ in range(20)}
+    picked = {tuple(select({"role": "web:1", "dc": "eu:2"}, Candidates([A, B, C]), "abc", rng)) for _ in range(20)}
     assert picked == {("a",)}
-    assert {tuple(select({"role": "web:1"}, ALL, "ab", rng)) for _ in range(50)} == {("a",), ("b",)}
+    assert {tuple(select({"role": "web:1"}, Candidates(ALL), "ab", rng)) for _ in range(50)} == {("a",), ("b",)}
 
 
 @pytest.mark.parametrize("value", ["web:0", "web:x", "web:", "web:-1", "web:1.5", "web:٣", "web:99999999999"])
@@ -50,6 +50,6 @@ def test_dead_nodes_are_not_picked() -> None:
 
 def test_nodes_in_contact_come_first() -> None:
     rng = random.Random(1)
-    assert {tuple(select({"role": "web:1"}, ALL, "b", rng)) for _ in range(20)} == {("b",)}
-    assert select({"dc": "eu:1"}, ALL, "", rng) in (["a"], ["c"])
-    assert select({"role": "web"}, ALL, "b", rng) == ["a", "b"]
+    assert {tuple(select({"role": "web:1"}, Candidates(ALL), "b", rng)) for _ in range(20)} == {("b",)}
+    assert select({"dc": "eu:1"}, Candidates(ALL), "", rng) in (["a"], ["c"])
+    assert select({"role": "web"}, Candidates(ALL), "b", rng) == ["a", "b"]
