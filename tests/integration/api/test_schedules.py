@@ -135,7 +135,7 @@ async def test_what_is_to_come(node: ApiNode, api: TestClient) -> None:
     ("fields", "says"),
     [
         ({"disabled": True}, "disabled"),
-        ({"schedule": "", "parent_job": "p"}, "parent"),
+        ({"schedule": "", "parent_job": "p"}, "after every success of p"),
         ({"starts_at": "2026-11-18T12:00:00Z"}, "starts at"),
         ({"expires_at": "2026-11-18T11:06:45Z"}, "expired"),
         ({"schedule": "@every 7s"}, "no fire in that second"),
