@@ -20,6 +20,7 @@ from dkronpy.agent.identity import member_of
 from dkronpy.agent.listening import listen
 from dkronpy.agent.resources import StartError, check_port, lock, private_directory
 from dkronpy.agent.server import Server
+from dkronpy.agent.sinks import statsd_sinks
 from dkronpy.api.services import Keyring
 from dkronpy.catalog.mirror import ForeignValue
 from dkronpy.config import ConfigError, Loaded, Settings, changes
@@ -29,7 +30,7 @@ from dkronpy.gossip.errors import GossipError
 from dkronpy.gossip.gossip import Gossip, GossipSettings
 from dkronpy.gossip.profile import PROFILES
 from dkronpy.leadership import clock_lanes, lanes
-from dkronpy.metrics import Metrics
+from dkronpy.metrics import Metrics, statsd
 from dkronpy.model.member import Member, Peer
 from dkronpy.rpc import server as rpc
 from dkronpy.rpc import tls
@@ -82,7 +83,9 @@ class Agent:
         self._stop = asyncio.Event()
         self._leaving = False
         self._tls: tls.Tls | None = None
-        self._metrics = Metrics()
+        self._metrics = Metrics(
+            settings.metrics_quantiles, dsari_names=settings.metrics_dsari_names, sinks=statsd_sinks(settings)
+        )
         self._changed = asyncio.Event()
         self._node = Node(
             settings.node_name, settings.data_dir / "spool", now=time.time_ns, monotonic=time.monotonic_ns
@@ -142,6 +145,8 @@ class Agent:
     async def start(self, stack: AsyncExitStack) -> None:
         """Open everything; what was opened is closed by the stack, last opened first. Raises StartError."""
         settings = self.settings
+        for sink in self._metrics.sinks:
+            stack.callback(sink.close)
         private_directory(settings.data_dir)
         stack.callback(lock(settings.data_dir).close)
         ports = [(settings.bind_host, settings.rpc_port, "RPC (rpc-port)")]
@@ -179,7 +184,7 @@ class Agent:
         failed = False
         try:
             async with asyncio.TaskGroup() as group:
-                parts = [self._gossip.run, self._node.run, self._watch_loop, self._join]
+                parts = [self._gossip.run, self._node.run, self._watch_loop, self._join, self._report]
                 if self._server is not None:
                     parts += [
                         self._server.mirror.run,
@@ -311,6 +316,9 @@ class Agent:
         log.info("configuration read again; changed: %s", ", ".join(sorted(reloadable)) or "nothing")
 
     # ---- housekeeping
+
+    async def _report(self) -> None:
+        await statsd.report(self._metrics.sinks, self._metrics.registry)
 
     async def _watch_loop(self) -> None:
         """Measure how late the event loop is, and count this node's runs."""

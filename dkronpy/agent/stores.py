@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 
 from dkronpy.agent.resources import StartError
 from dkronpy.config import Backend, Settings
-from dkronpy.history.contract import History
+from dkronpy.history.contract import History, HistoryError
 from dkronpy.history.sqlite import SqliteHistory
-from dkronpy.store.contract import Store
+from dkronpy.store.contract import Store, StoreError
 from dkronpy.store.sqlite import SqliteStore
 
 _SHARED: dict[Backend, tuple[str, str]] = {
@@ -82,3 +84,23 @@ def make_history(settings: Settings, store: Store) -> History:
     from dkronpy.history.store import StoreHistory
 
     return StoreHistory(store, settings.keyspace)
+
+
+@asynccontextmanager
+async def open_history(settings: Settings) -> AsyncGenerator[History]:
+    """The history alone, for those who only read it. Raises StartError."""
+    file = settings.history_file
+    if file is not None and not file.exists():
+        raise StartError(f"there is no history {file}: --history or --data-dir says where it is")
+    store = make_store(settings)
+    history = make_history(settings, store)
+    async with AsyncExitStack() as stack:
+        try:
+            if settings.history == "store":
+                await store.open()
+                stack.push_async_callback(store.close)
+            await history.open()
+            stack.push_async_callback(history.close)
+        except (StoreError, HistoryError, OSError) as error:
+            raise unopened(settings, error) from error
+        yield history

@@ -42,15 +42,14 @@ class LeaderTerm:
     async def run(self) -> None:
         """Lead. Returns after `stop`; raises Deposed, in a group."""
         metrics: Metrics = self._parts.metrics
-        metrics.epoch.set(self.leader.epoch)
-        metrics.leading.set(1)
+        metrics.leads(self.leader.epoch)
         try:
             async with asyncio.TaskGroup() as group:
                 lanes = group.create_task(self._keep_lanes(), name="lanes")
                 await self.leader.run()
                 lanes.cancel()
         finally:
-            metrics.leading.set(0)
+            metrics.leads_no_more()
 
     async def _keep_lanes(self) -> None:
         await self.leader.ready.wait()

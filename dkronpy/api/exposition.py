@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 
 from aiohttp import web
@@ -25,12 +26,16 @@ class MetricsRoutes:
         """Collects at once, as collectors read what belongs to the loop; writes in a thread, as that takes time."""
         async with self._writing:
             metrics, lead = self._metrics, self._metrics.lead
+            begun = time.perf_counter()
             families = list(metrics.registry.collect())
             rows, running = ([], []) if lead is None else (lead.rows(), lead.running())
 
             def written() -> bytes:
                 own = generate_latest(_Collected(families))
-                return own if lead is None else own + "".join(metrics.text.parts(rows, running)).encode()
+                if lead is None:
+                    return own
+                jobs = "".join(metrics.text.parts(rows, running))
+                return own + f"{jobs}{metrics.text.about(time.perf_counter() - begun)}".encode()
 
             body = await asyncio.to_thread(written)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

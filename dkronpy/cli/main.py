@@ -15,6 +15,7 @@ from dkronpy.cli import (
     check,
     cluster,
     executions,
+    exporter,
     groups,
     imports,
     jobs,
@@ -85,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
         imports,
         backup,
         check,
+        exporter,
         tools,
     ):
         module.add_commands(commands)

@@ -42,6 +42,7 @@ class Group(Enum):
     CLUSTER = "cluster"
     STORAGE = "storage"
     LOGGING = "logging"
+    METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def suggestion(wrong: str, allowed: Iterable[str], prefix: str = "") -> str:
 
 
 _NOTIFICATIONS = "notifications are not sent"
-_STATSD = "measurements are served at /metrics"
+_MEASURED = "measurements are served at /metrics"
 _RAFT = "the servers' election tunes itself"
 _SERF = "gossip keeps its own time limits"
 _BACKEND = "TLS is told by https:// in backend-machine and by backend-ca-file, backend-cert-file, backend-key-file"
@@ -105,9 +106,7 @@ IGNORED: dict[str, str] = {
         ],
         _NOTIFICATIONS,
     ),
-    **dict.fromkeys(
-        ["statsd-addr", "dog-statsd-addr", "dog-statsd-tags", "otel-endpoint", "enable-prometheus"], _STATSD
-    ),
+    **dict.fromkeys(["otel-endpoint", "enable-prometheus"], _MEASURED),
     **dict.fromkeys(["raft-multiplier", "raft-duration", "fast", "bootstrap", "node-id", "reconcileinterval"], _RAFT),
     **dict.fromkeys(
         [

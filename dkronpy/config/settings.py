@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from dkronpy.config import values
 from dkronpy.config.addresses import Address, parse_address, reachable_ip
 from dkronpy.config.keys import About, Group, Key, Kind
+from dkronpy.config.measuring import Measuring
 from dkronpy.config.tokens import Token
 from dkronpy.model.duration import format_duration, parse_duration
 
@@ -117,7 +118,7 @@ def _advertise(value: Any, info: ValidationInfo) -> Any:
     return parse_address(value, bind.port) if isinstance(value, str) else value
 
 
-class Settings(BaseModel):
+class Settings(Measuring, BaseModel):
     """A node's settings, checked, with every default filled in. Durations are ns; addresses are resolved.
 
     Raises pydantic.ValidationError when made of values that are refused; `load` turns that into ConfigError.
@@ -385,6 +386,8 @@ class Settings(BaseModel):
             problems.append("backend-cert-file and backend-key-file: give both, or none")
         if len({self.rpc_cert_file is None, self.rpc_key_file is None, self.rpc_ca_file is None}) > 1:
             problems.append("rpc-cert-file, rpc-key-file and rpc-ca-file: give all three, or none")
+        if self.dog_statsd_tags and self.dog_statsd_addr is None:
+            problems.append("dog-statsd-tags: add dog-statsd-addr, where they are sent to")
         if problems:
             raise ValueError("\n".join(problems))
         return self

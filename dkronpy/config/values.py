@@ -29,6 +29,8 @@ _SWITCH = {
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _KEYSPACE = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+_QUANTILE = re.compile(r"0?\.[0-9]{1,17}|0|1(\.0+)?")
+_STATSD_TAG = re.compile(r"[^\s|#,]+")
 _KEY_SIZES = (16, 24, 32)
 _ASK_KEYGEN = "it must be base64 of 16, 24 or 32 bytes, as dkron keygen makes"
 
@@ -127,6 +129,36 @@ def peers(default_port: int) -> BeforeValidator:
     return BeforeValidator(
         lambda value: tuple(item if isinstance(item, Address) else peer(item, default_port) for item in value)
     )
+
+
+def optional_peer(default_port: int) -> BeforeValidator:
+    """The address of another program, or empty for none."""
+    return BeforeValidator(
+        lambda value: None if value == "" else peer(value, default_port) if isinstance(value, str) else value
+    )
+
+
+def parse_quantile(text: str) -> float:
+    """Raises ValueError."""
+    if not _QUANTILE.fullmatch(text.strip()):
+        raise ValueError(f'"{text.strip()}" must be a number from 0 to 1, as in 0.99')
+    return float(text)
+
+
+quantiles = BeforeValidator(
+    lambda value: tuple(sorted({parse_quantile(part) if isinstance(part, str) else float(part) for part in value}))
+)
+"""Different ones, the smallest first."""
+
+
+def _statsd_tags(value: Any) -> Any:
+    for tag in value:
+        if not _STATSD_TAG.fullmatch(str(tag)):
+            raise ValueError(f'"{tag}" must be a name, or a name and a value, as in role:web; without blanks, | or #')
+    return tuple(map(str, value))
+
+
+statsd_tags = BeforeValidator(_statsd_tags)
 
 
 def _name(value: Any) -> Any:

@@ -16,6 +16,7 @@ from dkronpy import __version__
 from dkronpy.metrics.checks import Checks
 from dkronpy.metrics.digest import QUANTILES
 from dkronpy.metrics.job_figures import JobRow, JobText, RunningRow
+from dkronpy.metrics.statsd import Statsd
 from dkronpy.model.execution import State, Trigger
 from dkronpy.scheduling.board import Board
 from dkronpy.scheduling.step import Step
@@ -82,7 +83,10 @@ class _LeaderGauges(Collector):
 class Metrics:
     """One node's metrics."""
 
-    def __init__(self, quantiles: Sequence[float] = QUANTILES, *, dsari_names: bool = False) -> None:
+    def __init__(
+        self, quantiles: Sequence[float] = QUANTILES, *, dsari_names: bool = False, sinks: Sequence[Statsd] = ()
+    ) -> None:
+        self.sinks = sinks
         self.registry = CollectorRegistry()
         registry = self.registry
         ProcessCollector(registry=registry)
@@ -123,6 +127,21 @@ class Metrics:
             "dkron_event_loop_lag_seconds", "Largest delay of the event loop in the last second.", registry=registry
         )
 
+    def leads(self, epoch: int) -> None:
+        """This node has begun to lead."""
+        self.epoch.set(epoch)
+        self.leading.set(1)
+        self._tell("agent.leadership_acquired", "scheduler.start")
+
+    def leads_no_more(self) -> None:
+        self.leading.set(0)
+        self._tell("agent.leadership_lost")
+
+    def _tell(self, *events: str) -> None:
+        for sink in self.sinks:
+            for event in events:
+                sink.count(event)
+
     def stepped(self, step: Step) -> None:
         """Account for a step that was committed."""
         for execution in step.decided:
@@ -131,6 +150,9 @@ class Metrics:
         for execution, report in step.archive:
             if execution.check:
                 self.checks.add(execution, report.tail if report is not None and not report.tail_start else b"")
+            if execution.state.ran:
+                for sink in self.sinks:
+                    sink.ended(execution)
             if report is None or execution.started is None:
                 continue
             if execution.trigger is Trigger.SCHEDULE and execution.attempt == 1:

@@ -49,7 +49,7 @@ class Checks(Collector):
 
     def collect(self) -> Iterable[Metric]:
         self._forget()
-        labels = ("job", "node")
+        labels = ("job_name", "node")
         status = GaugeMetricFamily(
             "dkron_check_status", "What a check found: 0 ok, 1 warning, 2 critical, 3 unknown.", labels=labels
         )

@@ -7,11 +7,12 @@ a job is kept until its figures change.
 from __future__ import annotations
 
 import logging
-import re
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from dkronpy import __version__
 from dkronpy.metrics.digest import QUANTILES, quantiles_of
 from dkronpy.model.figures import Figures, JobFigures, RunMark
 
@@ -76,16 +77,6 @@ _IN_FLIGHT: Final = (
 )
 
 
-def quantiles_from(text: str) -> tuple[float, ...]:
-    """Quantiles as users write them: `0.5,0.99`. Raises ValueError."""
-    found: set[float] = set()
-    for part in text.split(","):
-        if not re.fullmatch(r"\s*(0?\.[0-9]{1,17}|0|1(\.0+)?)\s*", part):
-            raise ValueError(f'"{part.strip()}" must be a number from 0 to 1, as in 0.5,0.99')
-        found.add(float(part))
-    return tuple(sorted(found))
-
-
 def digested(of: JobFigures, quantiles: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The durations and latencies at the quantiles, as the digests in the history have them."""
     try:
@@ -101,6 +92,7 @@ class JobText:
 
     def __init__(self, quantiles: Sequence[float] = QUANTILES, *, dsari: bool = False) -> None:
         self.quantiles = tuple(quantiles)
+        self.dsari = dsari
         self._vocabularies = (False, True) if dsari else (False,)
         self._written: dict[str, tuple[JobRow, tuple[str, ...]]] = {}
 
@@ -122,6 +114,20 @@ class JobText:
             yield from (f"{due}{{{_run(run)}}} {run.fire / 1e9!r}\n" for run in running)
             yield head(begun, _IN_FLIGHT[1].kind, _IN_FLIGHT[1].help)
             yield from (f"{begun}{{{_run(run)}}} {run.started / 1e9!r}\n" for run in running if run.started is not None)
+
+    def about(self, took: float) -> str:
+        """What dsari's exporter tells of itself; `took`: seconds that it took to gather the figures."""
+        names = [("dkron_time_seconds", "dkron_exporter_collect_seconds")]
+        if self.dsari:
+            names.append(("dsari_time", "dsari_exporter_collect_seconds"))
+        parts = [
+            f"{head(now, 'gauge', 'Time of this server.')}{now} {time.time()!r}\n"
+            f"{head(collecting, 'gauge', 'Time it took to gather the figures of jobs.')}{collecting} {took!r}\n"
+            for now, collecting in names
+        ]
+        if self.dsari:
+            parts.append(version_info("dsari_version_info"))
+        return "".join(parts)
 
     def _written_anew(self, row: JobRow) -> tuple[str, ...]:
         """The row's lines by family, in the order of `parts`."""
@@ -163,6 +169,10 @@ class JobText:
             ]
         )
         return f"{quantiles}{name}_sum{{{label}}} {total / 1e9!r}\n{name}_count{{{label}}} {count}\n"
+
+
+def version_info(name: str) -> str:
+    return f'{head(name, "gauge", "Always 1.")}{name}{{version="{__version__}"}} 1\n'
 
 
 def head(name: str, kind: str, help: str) -> str:

@@ -30,8 +30,8 @@ def test_from_nrpe_to_nagios(tmp_path: Path) -> None:
         with urlopen(f"http://{HOST}:{agent.port}/metrics") as answer:
             figures = answer.read().decode()
         node = execution["node_name"]
-        assert f'dkron_check_status{{job="check_slow",node="{node}"}} 3.0\n' in figures
-        assert f'dkron_check_value{{job="check_disk",label="/var log",node="{node}",unit="%"}} 91.5\n' in figures
+        assert f'dkron_check_status{{job_name="check_slow",node="{node}"}} 3.0\n' in figures
+        assert f'dkron_check_value{{job_name="check_disk",label="/var log",node="{node}",unit="%"}} 91.5\n' in figures
         dkron("job", "delete", "check_disk")
     finally:
         agent.clean_up()

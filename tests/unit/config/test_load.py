@@ -566,10 +566,27 @@ def test_kinds():
         "retry-join",
         "backend-machine",
         "cors-origin",
+        "metrics-quantiles",
+        "dog-statsd-tags",
     }
     assert {name for name, kind in kinds.items() if kind is Kind.TAGS} == {"tags"}
     assert {name for name, kind in kinds.items() if kind is Kind.SWITCH} == {
         "server",
         "allow-unauthenticated",
         "allow-unencrypted",
+        "metrics-dsari-names",
     }
+
+
+def test_figures():
+    assert settings().metrics_quantiles == (0.01, 0.1, 0.5, 0.9, 0.99)
+    found = settings("--metrics-quantiles=0.99,.5", "--statsd-addr=10.0.0.1", "--dog-statsd-addr=127.0.0.1:99")
+    assert found.metrics_quantiles == (0.5, 0.99)
+    assert (str(found.statsd_addr), str(found.dog_statsd_addr)) == ("10.0.0.1:8125", "127.0.0.1:99")
+    assert settings(environ={"DKRON_STATSD_ADDR": ""}).statsd_addr is None
+    tags = ("--dog-statsd-addr=10.0.0.1", "--dog-statsd-tags=role:web", "--dog-statsd-tags=dc:a,prod")
+    assert settings(*tags).dog_statsd_tags == ("role:web", "dc:a", "prod")
+    assert '"1.5" must be a number from 0 to 1' in refusal("--metrics-quantiles=0.5,1.5")
+    assert "dog-statsd-tags: add dog-statsd-addr" in refusal("--dog-statsd-tags=a:b")
+    assert '"a|b" must be a name' in refusal("--dog-statsd-addr=10.0.0.1", "--dog-statsd-tags=a|b")
+    assert "names no node" in refusal("--statsd-addr=0.0.0.0")
