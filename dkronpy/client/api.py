@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import quote
 
 from dkronpy.client.errors import Unreachable
 from dkronpy.client.shapes import (
     Backfill,
     BackfillAnswer,
+    Calendar,
     Chunk,
     ClusterSettings,
     ConcurrencyGroup,
+    Day,
     Execution,
     Explanation,
     Fire,
@@ -54,6 +56,12 @@ class Client:
     def close(self) -> None:
         """Close the connection; it is made again when needed."""
         self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # jobs
 
@@ -177,6 +185,22 @@ class Client:
         """Returns it as it was."""
         return cast("ConcurrencyGroup", self._ask("DELETE", f"/v1/groups/{quote(name, safe='')}"))
 
+    # calendars
+
+    def calendars(self) -> list[Calendar]:
+        return cast("list[Calendar]", self._ask("GET", "/v1/calendars"))
+
+    def calendar(self, name: str) -> Calendar:
+        return cast("Calendar", self._ask("GET", f"/v1/calendars/{quote(name, safe='')}"))
+
+    def put_calendar(self, name: str, calendar: Mapping[str, Any]) -> Calendar:
+        """Create or replace a calendar; what it excludes holds for fires from now on."""
+        return cast("Calendar", self._ask("PUT", f"/v1/calendars/{quote(name, safe='')}", body=calendar))
+
+    def delete_calendar(self, name: str) -> Calendar:
+        """Returns it as it was. Raises `Conflict` while jobs name it."""
+        return cast("Calendar", self._ask("DELETE", f"/v1/calendars/{quote(name, safe='')}"))
+
     # executions
 
     def executions(
@@ -229,6 +253,14 @@ class Client:
     def kill(self, job: str, execution: str) -> Execution:
         """Ask for an end of a run: TERM to all its processes, KILL after a grace."""
         return cast("Execution", self._ask("POST", f"{_execution(job, execution)}/kill"))
+
+    def stats(self, days: int = 30) -> list[Day]:
+        """Successes and failures of each of the last days, by UTC date, oldest first."""
+        return cast("list[Day]", self._ask("GET", "/v1/stats", query={"days": str(days)})["stats"])
+
+    def overview(self) -> dict[str, Any]:
+        """Whether the cluster is well, what runs, what went wrong in the last day, and what comes next."""
+        return cast("dict[str, Any]", self._ask("GET", "/v1/overview"))
 
     def busy(self) -> list[Execution]:
         """What runs now, on all nodes."""

@@ -137,6 +137,28 @@ class GraphJob(TypedDict):
     children: list[str]
 
 
+class Calendar(TypedDict):
+    """Times at which jobs do not run; `holiday_days` are what was found of `holidays` when it was written."""
+
+    name: str
+    description: str
+    timezone: str
+    all_jobs: bool
+    days: list[str]
+    holidays: list[str]
+    holiday_days: list[str]
+    icalendar: str
+    blackouts: list[dict[str, str]]
+
+
+class Day(TypedDict):
+    """The executions that ended on a day (UTC)."""
+
+    date: str
+    success_count: int
+    failed_count: int
+
+
 class Execution(TypedDict):
     """One execution of a job on one node. `group` is the fire's time (or the request's) in ns since the epoch."""
 

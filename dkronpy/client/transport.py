@@ -7,7 +7,7 @@ import re
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from dkronpy import __version__
 from dkronpy.client.errors import REFUSALS, FieldError, Refused, Unreachable
@@ -24,26 +24,36 @@ _BROKEN: Final = (OSError, HTTPException, UnicodeError)
 """What the standard library raises where no whole answer comes; UnicodeError for a host name that can't be one."""
 
 
+def checked_url(url: str, token: str) -> tuple[SplitResult, str]:
+    """A server's address in parts, and its host. Raises ValueError if the URL or the token cannot be used."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} is not the URL of a server; write it like https://cron.example.com:8080")
+    if parts.username is not None:
+        raise ValueError("the URL must not hold a user or password; servers take a token")
+    if token and not _TOKEN.fullmatch(token):
+        raise ValueError("the token holds characters that no token has, such as a line break or a space")
+    return parts, parts.hostname
+
+
+def headers_for(token: str) -> dict[str, str]:
+    """What every request carries."""
+    headers = {"Accept": "application/json", "User-Agent": f"dkron/{__version__}"}
+    return {**headers, "Authorization": f"Bearer {token}"} if token else headers
+
+
 class Transport:
     """A server's address and the way to it. Requests raise `Unreachable`, `Refused` or one of its kinds."""
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
         """Raises ValueError if the URL or the token cannot be used. Does not connect yet."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"{url!r} is not the URL of a server; write it like https://cron.example.com:8080")
-        if parts.username is not None:
-            raise ValueError("the URL must not hold a user or password; servers take a token")
-        if token and not _TOKEN.fullmatch(token):
-            raise ValueError("the token holds characters that no token has, such as a line break or a space")
+        parts, host = checked_url(url, token)
         self._base = parts.path.rstrip("/")
         self.url: Final = f"{parts.scheme}://{parts.netloc}{self._base}"
-        self._address = (parts.hostname, parts.port)
+        self._address = (host, parts.port)
         self._kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._timeout = timeout
-        self._headers = {"Accept": "application/json", "User-Agent": f"dkron/{__version__}"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._headers = headers_for(token)
         self._connection = self._connect()
 
     def close(self) -> None:
@@ -73,7 +83,7 @@ class Transport:
                 raise
             response, answer = self._exchange(method, target, sent, asked)  # the server had closed it while it was idle
         if response.status != fine:
-            _check(response, answer)
+            check(response.status, response.reason, answer)
         try:
             return json.loads(answer), response.headers, response.status
         except ValueError as error:
@@ -89,7 +99,7 @@ class Transport:
                 refusal = response.read() if response.status != 200 else b""
             except _BROKEN as error:
                 raise self._unreachable(error) from error
-            _check(response, refusal)
+            check(response.status, response.reason, refusal)
             yield Stream(self, response)
 
     def read(self, response: HTTPResponse, *, line: bool) -> bytes:
@@ -141,27 +151,41 @@ class Stream:
 
     def events(self) -> Iterator[tuple[str, str, str]]:
         """Server-sent events as (event, data, id); comments and retry times are left out."""
-        event, data, id = "message", list[str](), ""
+        parser = EventParser()
         while line := self._transport.read(self._response, line=True):
-            name, _, value = line.decode().rstrip("\r\n").partition(":")
-            value = value.removeprefix(" ")
-            match name:
-                case "event":
-                    event = value
-                case "id":
-                    id = value
-                case "data":
-                    data.append(value)
-                case "" if not value and data:
-                    yield event, "\n".join(data), id
-                    event, data = "message", []
-                case _:
-                    pass
+            if event := parser.feed(line):
+                yield event
 
 
-def _check(response: HTTPResponse, body: bytes) -> None:
+class EventParser:
+    """Server-sent events, line by line."""
+
+    def __init__(self) -> None:
+        self._event, self._data, self._id = "message", list[str](), ""
+
+    def feed(self, line: bytes) -> tuple[str, str, str] | None:
+        """The event (its name, data, id) that this line ends, if it does."""
+        name, _, value = line.decode().rstrip("\r\n").partition(":")
+        value = value.removeprefix(" ")
+        match name:
+            case "event":
+                self._event = value
+            case "id":
+                self._id = value
+            case "data":
+                self._data.append(value)
+            case "" if not value and self._data:
+                event = self._event, "\n".join(self._data), self._id
+                self._event, self._data = "message", []
+                return event
+            case _:
+                pass
+        return None
+
+
+def check(status: int, reason: str | None, body: bytes) -> None:
     """Raise the refusal that an answer is; none for 2xx."""
-    if 200 <= response.status < 300:
+    if 200 <= status < 300:
         return
     try:
         problem: Any = json.loads(body)
@@ -171,5 +195,5 @@ def _check(response: HTTPResponse, body: bytes) -> None:
         problem = {"detail": str(problem)}
     said = cast("dict[str, Any]", problem)
     errors = tuple(FieldError(str(e.get("field", "")), str(e.get("message", ""))) for e in said.get("errors") or ())
-    title = str(said.get("title") or f"{response.status} {response.reason}")
-    raise REFUSALS.get(response.status, Refused)(response.status, title, str(said.get("detail") or ""), errors)
+    title = str(said.get("title") or f"{status} {reason}")
+    raise REFUSALS.get(status, Refused)(status, title, str(said.get("detail") or ""), errors)
