@@ -219,6 +219,7 @@ class Agent:
             log.info("dkron %s runs jobs", __version__, extra={"node": settings.node_name})
             await self._stop.wait()
             self._node.detach(self._node.session)
+            await self._node.end_runs()
             return
         await self._server.mirror.loaded.wait()
         leading = group.create_task(self._server.leadership.run(), name="leadership")
@@ -234,6 +235,7 @@ class Agent:
             log.warning("the lead could not be handed over in %.0f s", HANDOVER)
             leading.cancel()
         self._node.detach(self._node.session)
+        await self._node.end_runs()
 
     def _rpc(self) -> web.Application:
         keys, name = self._gossip.keys, self.settings.node_name

@@ -1,4 +1,4 @@
-"""`dkron import crontab|systemd|kubernetes|nrpe`: jobs of what else starts things by time."""
+"""`dkron import crontab|systemd|kubernetes|nrpe|dsari`: jobs of what else starts things by time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dkronpy.cli.exits import CommandError, Exit
+from dkronpy.cli.output import plain
 from dkronpy.cli.parser import add_command, pair
 
 if TYPE_CHECKING:
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dkronpy.cli.context import Context
-    from dkronpy.cli.exits import Exit
     from dkronpy.cli.parser import Subcommands
     from dkronpy.importing.mapped import Mapped
 
@@ -77,9 +78,19 @@ def add_sources(group: Subcommands) -> list[ArgumentParser]:
     nrpe.add_argument(
         "--schedule", default="@every 5m", metavar="SCHEDULE", help="how often each check runs (default: %(default)s)"
     )
-    commands = [crontab, systemd, kubernetes, nrpe]
-    for command in commands:
+    dsari = add_command(
+        group,
+        "dsari",
+        import_dsari,
+        "take over a configuration directory of dsari, once",
+        more=f"{_MORE}\n\nFor jobs that go on following the files, give --job-dir to the servers instead.",
+        examples=["dkron import dsari /etc/dsari --tag role=batch:1 --dry-run"],
+    )
+    dsari.add_argument("directory", metavar="DIR", type=Path)
+    commands = [crontab, systemd, kubernetes, nrpe, dsari]
+    for command in commands[:-1]:
         command.add_argument("--prefix", default="", metavar="TEXT", help="what the jobs' names begin with")
+    for command in commands:
         command.add_argument(
             "--tag", metavar="KEY=VALUE", type=pair, action="append", default=[], help="where they run; may be repeated"
         )
@@ -119,6 +130,28 @@ def import_nrpe(context: Context, arguments: Namespace) -> Exit:
     return _take(
         context, arguments, lambda _now: read_nrpe(arguments.file, Options(arguments.schedule, arguments.prefix))
     )
+
+
+def import_dsari(context: Context, arguments: Namespace) -> Exit:
+    from dkronpy.cli.imports import take
+    from dkronpy.dsari.problems import ConfigRefused
+    from dkronpy.importing.dsari import read_dsari
+
+    try:
+        found = read_dsari(arguments.directory, dict(arguments.tag))
+    except ConfigRefused as refused:
+        problems = tuple(map(str, refused.problems))
+        raise CommandError(f"nothing was changed: {arguments.directory} is refused", Exit.USAGE, problems) from refused
+    for warning in found.warnings:
+        context.note(f"dkron: {plain(str(warning))}")
+    code = take(context, arguments, lambda _now: found.jobs)
+    defined = {group["name"] for group in context.client.groups() if group["defined"]}
+    for name, places in found.groups.items():
+        if name in defined:
+            context.note(f"dkron: the concurrency group {name!r} is there already and stays as it is")
+        elif not arguments.dry_run:
+            context.client.define_group(name, places)
+    return code
 
 
 def _take(context: Context, arguments: Namespace, read: Callable[[int], list[Mapped]]) -> Exit:

@@ -70,6 +70,8 @@ class ShellConfig(msgspec.Struct, frozen=True, gc=False):
     """Whether the job's name and the run's id are appended to `argv`."""
     jenkins_env: bool
     """Whether the run finds the variables of a Jenkins build."""
+    kill_on_shutdown: bool
+    """Whether the run is ended when its node's agent is stopped."""
 
 
 class HttpConfig(msgspec.Struct, frozen=True, gc=False):
@@ -158,6 +160,7 @@ def _parse_shell(config: Mapping[str, str]) -> ShellConfig:
         run_dir=reader.read("run_dir", _boolean, False),
         append_run=reader.read("append_run", _boolean, False),
         jenkins_env=reader.read("jenkins_env", _boolean, False),
+        kill_on_shutdown=reader.read("kill_on_shutdown", _boolean, False),
     )
     reader.read("exit_codes", _exit_codes, "")
     if parsed.jenkins_env and not parsed.run_dir:

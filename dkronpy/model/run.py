@@ -71,3 +71,5 @@ class RunStatus(msgspec.Struct, frozen=True, gc=False, array_like=True):
     started: int | None
     size: int
     ended: Ended | None = None
+    ends_with_agent: bool = False
+    """Whether it is ended when the agent is stopped."""

@@ -57,6 +57,7 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted", array_like=True):
     memory: int
     directory: bool = False
     """Whether it has one of its own."""
+    ends_with_agent: bool = False
 
 
 class Spawned(msgspec.Struct, frozen=True, tag="spawned", array_like=True):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dkronpy.model.executors import ConfigError, ShellConfig, parse
 from dkronpy.model.lane import (
     START_LEASE,
     Ask,
@@ -58,6 +59,7 @@ class _Run:
     sent: int = 0
     stored: int = 0
     recorded: bool = False
+    ends_with_agent: bool = False
 
 
 class Node:
@@ -111,6 +113,7 @@ class Node:
         for status in self._runner.known:
             run = self._runs[status.key]
             run.size, run.started, run.ended = max(run.size, status.size), status.started, status.ended
+            run.ends_with_agent = status.ends_with_agent
 
     async def run(self) -> None:
         """Start what is ordered and acknowledge what is recorded, until cancelled; connect again when the runner is
@@ -140,6 +143,14 @@ class Node:
             else:
                 self.fault = None
                 return
+
+    async def end_runs(self) -> None:
+        """End the runs that are not to outlive this agent: TERM, and KILL after their grace, when it may be gone."""
+        ending = [key for key, run in self._runs.items() if run.ends_with_agent and run.ended is None]
+        try:
+            await asyncio.gather(*(self._client.kill(key) for key in ending))
+        except ConnectionError as error:
+            log.warning("runs could not be ended with their agent: %s", error, extra={"node": self.name})
 
     async def close(self) -> None:
         """Let go of the runner; its runs go on."""
@@ -243,7 +254,7 @@ class Node:
                     self._tell(Refused(run.key, "the start lease is over", again=True))
                 continue
             for run in batch:
-                self._runs.setdefault(run.key, _Run())
+                self._runs.setdefault(run.key, _Run(ends_with_agent=_ends_with_agent(run)))
             try:
                 refused = await self._client.start(batch)
             except ConnectionError:
@@ -329,6 +340,16 @@ class Node:
                 await self._client.ack(list(keys))
             except ConnectionError:
                 return  # the next runner tells of these runs again
+
+
+def _ends_with_agent(run: RunSpec) -> bool:
+    if "kill_on_shutdown" not in run.config:
+        return False  # as with nearly all: reading a config takes its time
+    try:
+        config = parse(run.executor, run.config)
+    except ConfigError:
+        return False  # the runner tells what is wrong with it
+    return isinstance(config, ShellConfig) and config.kill_on_shutdown
 
 
 def _log_failure(task: asyncio.Task[bool]) -> None:

@@ -79,7 +79,7 @@ class Runs:
     def status(self) -> list[RunStatus]:
         """Every run that is not acknowledged."""
         return [
-            RunStatus(run.key, run.spawned and run.spawned.at, run.output.size, run.ended)
+            RunStatus(run.key, run.spawned and run.spawned.at, run.output.size, run.ended, run.accepted.ends_with_agent)
             for run in self._runs.values()
         ]
 
@@ -208,6 +208,7 @@ class Runs:
             grace=config.grace if shell else 0,
             memory=config.memory if shell else 0,
             directory=shell and config.run_dir,
+            ends_with_agent=shell and config.kill_on_shutdown,
         )
         accepted_run = Run(accepted, self._spool.output(run))
         accepted_run.order = (spec, config)

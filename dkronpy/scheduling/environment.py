@@ -40,7 +40,8 @@ def automatic(job: Job, execution: Execution, state: JobState | None, epoch: int
         env["CONCURRENCY_GROUP"] = execution.concurrency_group
     if state is not None:
         env.update(previous(state))
-    return env
+    # What people write may hold a NUL, which no environment does.
+    return {name: value.replace("\0", "") for name, value in env.items()}
 
 
 def previous(state: JobState) -> Mapping[str, str]:

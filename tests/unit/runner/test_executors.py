@@ -38,6 +38,7 @@ def test_defaults_of_shell():
         run_dir=False,
         append_run=False,
         jenkins_env=False,
+        kill_on_shutdown=False,
     )
 
 

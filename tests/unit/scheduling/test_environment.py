@@ -33,7 +33,7 @@ def test_a_first_run():
         "SCHEDULE_TIME": "5.5",
         "TRIGGER_TYPE": "manual",
     }
-    origin = Origin("kim", 5, "nightly", "by hand", '{"a": 1}')
+    origin = Origin("kim", 5, "night\0ly", "by hand\0", '{"a": 1}')
     env = automatic(Job("a", 0), Execution("a", 5, 1, "n1", trigger=Trigger.FILE, origin=origin), None, 7)
     assert {name: value for name, value in env.items() if name.startswith("TRIGGER")} == {
         "TRIGGER_TYPE": "nightly",
