@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -12,9 +12,10 @@ from dkronpy.api.answers import answer, answer_bytes
 from dkronpy.api.context import Context
 from dkronpy.api.errors import Problem, invalid, no_execution
 from dkronpy.api.ledger import FULL_OUTPUT
-from dkronpy.api.requests import by, etag, integer, time
+from dkronpy.api.requests import by, etag, integer, tags, time
 from dkronpy.api.shapes import execution_shape
 from dkronpy.history.contract import Query
+from dkronpy.history.search import Criteria
 from dkronpy.model.execution import Execution, State, parse_execution_id
 from dkronpy.model.times import rfc3339
 
@@ -130,15 +131,34 @@ class ExecutionRoutes:
         limit = integer(request, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
         tail = integer(request, "output_size_limit", FULL_OUTPUT if limit <= DEFAULT_LIMIT else LONG_LIST_TAIL)
         tail = min(tail, MAX_OUTPUT // limit)
-        executions, cursor = await self._ledger.page(query, limit=limit, cursor=request.query.get("cursor") or None)
+        criteria = self._criteria(request)
+        cursor = request.query.get("cursor") or None
+        executions, cursor = await self._ledger.page(query, limit=limit, cursor=cursor, criteria=criteria)
         if "_sort" in request.query or order == "ASC":
             executions.sort(key=sort, reverse=order == "DESC")
         headers: dict[str, str] = {}
-        if job is not None:  # counting those of all jobs would read them all
+        if job is not None and not criteria:  # counting those of all jobs would read them all
             headers["X-Total-Count"] = str(await self._ledger.count(query))
         if cursor is not None:
             headers["X-Next-Cursor"] = cursor
         return answer(request, await self._shapes(executions, tail), headers=headers)
+
+    def _criteria(self, request: web.Request) -> Criteria:
+        """The filters of the query that no history has an index of. Raises Problem 400."""
+        codes = [text for text in request.query.get("exit_code", "").split(",") if text]
+        if not all(text.isascii() and text.removeprefix("-").isdigit() and len(text) < 10 for text in codes):
+            raise invalid(("exit_code", "must be a whole number, or several separated by commas"))
+        wanted = tags(request)
+        return Criteria(
+            exit_codes=frozenset(map(int, codes)),
+            triggers=frozenset(text for text in request.query.get("trigger", "").split(",") if text),
+            jobs=self._tagged(wanted) if wanted else None,
+            text=request.query.get("output", ""),
+        )
+
+    def _tagged(self, wanted: Mapping[str, str]) -> frozenset[str]:
+        """The jobs that have these tags."""
+        return frozenset(job for job, held in self._mirror.jobs.items() if wanted.items() <= held.value.tags.items())
 
     async def _shapes(self, executions: Sequence[Execution], tail: int) -> list[Any]:
         outputs = await self._ledger.outputs(executions, tail)

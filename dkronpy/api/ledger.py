@@ -14,6 +14,7 @@ from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.history.contract import History, Output, Query
 from dkronpy.history.cursor import decode_cursor, encode_cursor
+from dkronpy.history.search import EVERYTHING, Criteria, filtered, search
 from dkronpy.model.execution import Execution, State
 from dkronpy.model.run import Key
 
@@ -41,8 +42,11 @@ class Ledger:
             return stored if held is None else held.value
         return _newer(held.value, stored)
 
-    async def page(self, query: Query, *, limit: int, cursor: str | None = None) -> tuple[list[Execution], str | None]:
-        """Up to `limit` executions, newest first, and the cursor of the next page (None: no more).
+    async def page(
+        self, query: Query, *, limit: int, cursor: str | None = None, criteria: Criteria = EVERYTHING
+    ) -> tuple[list[Execution], str | None]:
+        """Up to `limit` executions, newest first, and the cursor of the next page (None: no more). With criteria there
+        may be fewer before the end.
 
         Raises Problem 400 for a cursor that is not ours."""
         flying = list(self._flying(query))
@@ -51,16 +55,20 @@ class Ledger:
                 place = decode_cursor(cursor)
                 seen = (-place.group, -place.attempt, place.node, place.job)
                 flying = [execution for execution in flying if _order(execution) > seen]
-            stored = await self._history.query(query, limit=limit, cursor=cursor)
+            if criteria:
+                flying = await filtered(self._history, flying, criteria)
+                stored = await search(self._history, query, criteria, limit=limit, cursor=cursor)
+            else:
+                stored = await self._history.query(query, limit=limit, cursor=cursor)
         except ValueError as error:
             raise invalid(("cursor", str(error))) from None
         if stored.cursor is not None:  # what comes after this slice is for later pages
-            end = _order(stored.executions[-1])
+            place = decode_cursor(stored.cursor)
+            end = (-place.group, -place.attempt, place.node, place.job)
             flying = [execution for execution in flying if _order(execution) <= end]
         found = _merge(flying, stored.executions)
         page = found[:limit]
-        more = stored.cursor is not None or len(found) > limit
-        return page, encode_cursor(page[-1]) if more else None
+        return page, encode_cursor(page[-1]) if len(found) > limit else stored.cursor
 
     async def count(self, query: Query) -> int:
         """How many executions match."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Any, Final
 
@@ -12,13 +11,12 @@ from aiohttp import web
 from dkronpy.api.answers import answer
 from dkronpy.api.context import Context
 from dkronpy.api.errors import Problem
-from dkronpy.api.requests import integer
+from dkronpy.api.requests import integer, tags
 from dkronpy.api.shapes import DrainShape, time_or_null
 from dkronpy.model.execution import State
 from dkronpy.model.member import Member
 from dkronpy.scheduling.targeting import matching
 
-_TAG: Final = re.compile(r"tags\[(.+)\]", re.DOTALL)
 MAX_NAMES: Final = 1000
 
 
@@ -52,9 +50,8 @@ class NodeRoutes:
     async def list(self, request: web.Request) -> web.Response:
         """All nodes by name, or those that a job with these tags could run on now: `?tags[role]=web`."""
         members = sorted(self._cluster.members(), key=lambda member: member.name)
-        tags = {found[1]: value for name, value in request.query.items() if (found := _TAG.fullmatch(name))}
-        if tags:
-            picked = set(matching(tags, self._open(members)))
+        if wanted := tags(request):
+            picked = set(matching(wanted, self._open(members)))
             members = [member for member in members if member.name in picked]
         return answer(request, self._shapes(members))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, cast
 
 import msgspec
@@ -69,6 +70,11 @@ def integer(request: web.Request, name: str, default: int, *, least: int = 0, mo
     return int(text)
 
 
+def tags(request: web.Request) -> dict[str, str]:
+    """The tags of the query, as in `tags[role]=web`."""
+    return {found[1]: value for name, value in request.query.items() if (found := _TAG.fullmatch(name))}
+
+
 def switch(request: web.Request, name: str) -> bool | None:
     """A truth value of the query; None when it is not given. Raises Problem 400."""
     text = request.query.get(name, "").lower()
@@ -82,6 +88,7 @@ def present(request: web.Request, name: str) -> bool:
     return name in request.query and request.query[name].lower() not in ("false", "0")
 
 
+_TAG: Final = re.compile(r"tags\[(.+)\]", re.DOTALL)
 _SWITCH: Final = {"": None, "true": True, "1": True, "false": False, "0": False}
 
 

@@ -220,7 +220,8 @@ class Client:
             found = cast("list[Execution]", answer)
             yield from found[:left] if limit else found
             left -= len(found)
-            cursor = headers.get("X-Next-Cursor") if found and (left > 0 or not limit) else None
+            # A page of a search may be empty before the end.
+            cursor = headers.get("X-Next-Cursor") if left > 0 or not limit else None
 
     def add_executions(self, job: str, executions: Sequence[Mapping[str, Any]]) -> int:
         """Write finished executions from elsewhere into a job's history; returns how many."""

@@ -25,8 +25,6 @@ def pages(dialect: Dialect, query: Query, after: Position | None) -> Iterator[tu
     share ever fewer leading columns with the place, so each is sought by itself.
     """
     since, until = bounds(query)
-    if query.states is not None and not query.states:
-        return
     if after is not None and since <= after.group <= until:
         at: Parameters = {"grp": after.group, "attempt": after.attempt}
         node, job = {"after_node": dialect.name(after.node)}, {"after_job": dialect.name(after.job)}

@@ -88,6 +88,8 @@ class SqlTable(Table):
 
     def page(self, query: Query, after: Position | None, limit: int) -> Work[list[Execution]]:
         found: list[Execution] = []
+        if _impossible(query):
+            return found
         for text, parameters in pages(self._dialect, query, after):
             if len(found) < limit:
                 rows = yield Statement(text, {**parameters, "limit": limit - len(found)})
@@ -95,7 +97,7 @@ class SqlTable(Table):
         return found
 
     def count(self, query: Query) -> Work[int]:
-        if query.states is not None and not query.states:
+        if _impossible(query):
             return 0
         rows = yield Statement(*counting(self._dialect, query))
         return rows[0][0]
@@ -289,3 +291,8 @@ def _of(key: Key) -> dict[str, Any]:
 
 def _listed(states: Collection[State]) -> str:
     return ", ".join(f"'{state}'" for state in states)
+
+
+def _impossible(query: Query) -> bool:
+    """Whether nothing can match. There are databases that take no NUL in a text, not even to look for it."""
+    return (query.states is not None and not query.states) or "\0" in f"{query.job}{query.node}"

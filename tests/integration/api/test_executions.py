@@ -367,3 +367,29 @@ async def test_environment_of_a_manual_run_is_shown(node: ApiNode, api: TestClie
     await node.fly(Execution("job1", NOW, 1, NODE, State.RUNNING, trigger=Trigger.MANUAL, env={"A": "1"}))
     (found,) = await listed(api, "/v1/jobs/job1/executions")
     assert (found["trigger"], found["env"]) == ("manual", {"A": "1"})
+
+
+async def test_search(node: ApiNode, api: TestClient) -> None:
+    await create(api, tags={"role": "web:1"})
+    await create(api, name="job2")
+    for n in range(8):
+        job, state = f"job{1 + n % 2}", State.FAILED if n % 4 == 3 else State.SUCCESS
+        await node.finish(ran(NOW + n, state, job=job), b"fine\n" if n % 4 else b"odd\n")
+    await node.fly(msgspec.structs.replace(ran(NOW + 50, State.RUNNING), trigger=Trigger.MANUAL))
+
+    async def found(query: str) -> list[int]:
+        return [e["group"] - NOW for e in await listed(api, f"/v1/executions?{query}")]
+
+    assert await found("exit_code=3") == [7, 3]
+    assert await found("exit_code=3,4&until=2026-11-18T11:06:40.000000003Z") == [3]
+    assert await found("trigger=manual") == [50]
+    assert await found("trigger=schedule,manual&tags[role]=web:1") == [50, 6, 4, 2, 0]
+    assert await found("tags[role]=web") == []
+    assert await found("output=odd%0A&status=success") == [4, 0]
+    async with api.get("/v1/jobs/job1/executions?output=fine&limit=1") as response:
+        assert [e["group"] - NOW for e in await response.json()] == [6]
+        assert "X-Total-Count" not in response.headers
+        cursor = response.headers["X-Next-Cursor"]
+    assert [e["group"] - NOW for e in await listed(api, f"/v1/jobs/job1/executions?output=fine&cursor={cursor}")] == [2]
+    async with api.get("/v1/executions?exit_code=x") as response:
+        await problem(response, 400, "exit_code")
