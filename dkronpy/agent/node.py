@@ -179,6 +179,8 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        if self._server is not None:
+            loop.add_signal_handler(signal.SIGUSR1, self._server.look_for_triggers)
         if self._hung_up():
             self._hang_up()
         failed = False
@@ -189,6 +191,7 @@ class Agent:
                     parts += [
                         self._server.mirror.run,
                         self._server.prune,
+                        self._server.follow_triggers,
                         self._server.compare_clocks,
                         *self._server.directories(),
                         self._watch_embedded,

@@ -26,6 +26,8 @@ from dkronpy.catalog.sources import Sources
 from dkronpy.config import Backend, Settings
 from dkronpy.dispatch.leader import Parts
 from dkronpy.dsari.directory import JobDirectory
+from dkronpy.dsari.trigger_claims import TriggerClaims
+from dkronpy.dsari.trigger_files import TriggerFiles
 from dkronpy.history.contract import HistoryError, Retention
 from dkronpy.leadership.claims import LEASE, Claims
 from dkronpy.leadership.clock_lanes import compare
@@ -84,6 +86,15 @@ class Server:
             metrics.registry.register(SourceGauges(lambda: directory.report))
             self.job_directory = directory
         self._feed = Feed()
+        self._trigger_files = TriggerFiles(
+            TriggerClaims(at_start.trigger_dir),
+            at_start.node_name,
+            self._store,
+            self.mirror,
+            self._keys,
+            self._requests,
+            self._cluster_time,
+        )
         self._rng = random.Random()
         self._claims = Claims(time.monotonic(), self._rng)
         self._shared = at_start.backend is not Backend.EMBEDDED
@@ -212,6 +223,17 @@ class Server:
         """Take the files at once."""
         if self.job_directory is not None:
             self.job_directory.reload()
+
+    # ---- trigger files
+
+    def look_for_triggers(self) -> None:
+        """Look for trigger files at once."""
+        self._trigger_files.wake()
+
+    async def follow_triggers(self) -> None:
+        """Carry out trigger files, until cancelled."""
+        await self.mirror.loaded.wait()
+        await self._trigger_files.run()
 
     # ---- housekeeping
 

@@ -19,6 +19,7 @@ from dkronpy.model.records import (
     Cursor,
     Drain,
     Epoch,
+    FileMark,
     GroupRecord,
     KillRecord,
     Lease,
@@ -48,6 +49,7 @@ KINDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "links": msgspec.json.Decoder(Link),
     "linkkey": msgspec.json.Decoder(LinkSecret),
     "sources": msgspec.json.Decoder(SourceRecord),
+    "files": msgspec.json.Decoder(FileMark),
     "leader": msgspec.json.Decoder(Epoch),
     "lease": msgspec.json.Decoder(Lease),
 }
@@ -83,6 +85,10 @@ class Keys:
 
     def trigger(self, name: str, group: int) -> str:
         return f"{self.root}triggers/{name}/{group:020d}"
+
+    def file_mark(self, node: str) -> str:
+        """Quoted, since a node may have any name."""
+        return f"{self.root}files/{quote(node, safe='')}"
 
     def links(self, name: str) -> str:
         """Prefix of a job's links."""

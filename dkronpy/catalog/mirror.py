@@ -54,7 +54,8 @@ MIRRORED = (
     "sources",
     "leader",
 )
-"""The kinds kept in memory: all but edits and the lease, which are only passed on to the listeners."""
+"""The kinds kept in memory: all but edits, the lease and the marks of trigger files, which are only passed on to the
+listeners."""
 
 
 class Held(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -233,7 +234,7 @@ class Mirror:
         if kind not in KINDS:
             return ()
         record = None if event.value is None else _decoded(kind, event.key, event.value)
-        if kind in ("edits", "lease"):
+        if kind in ("edits", "lease", "files"):
             return () if record is None else (Change(kind, name, rest, None, record),)
         if kind == "runs":
             return self._set_group(name, int(rest), record, event.revision)

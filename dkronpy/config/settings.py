@@ -261,6 +261,16 @@ class Settings(Measuring, BaseModel):
             "none",
         ),
     ] = None
+    trigger_dir: Annotated[
+        Path,
+        values.path,
+        About(
+            Group.STORAGE,
+            "DIR",
+            "where a server looks for trigger files, DIR/JOB/trigger.json or .yaml; a cluster's servers may share it",
+            "DATA-DIR/trigger",
+        ),
+    ] = Field(default_factory=lambda data: data["data_dir"] / "trigger")
     backend: Annotated[
         Backend,
         values.choice(Backend, BACKEND_ALIASES),

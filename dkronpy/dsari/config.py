@@ -210,7 +210,7 @@ class _Section:
         for name, value in self.object(key).items():
             if not isinstance(name, str) or not name or "=" in name or "\0" in name:
                 self.complain(key, f"{str(name)[:80]!r} is no name of a variable")
-            elif not isinstance(value, str | int | float) or (text := _written(value)) is None or "\0" in text:
+            elif not isinstance(value, str | int | float) or (text := written(value)) is None or "\0" in text:
                 self.complain(f"{key}.{name[:80]}", "must be a text or a number")
             else:
                 found[name] = text
@@ -227,7 +227,7 @@ class _Section:
                 return ""
         elif isinstance(value, list):
             parts = cast("list[object]", value)
-            texts = [_written(part) for part in parts if isinstance(part, str | int | float)]
+            texts = [written(part) for part in parts if isinstance(part, str | int | float)]
             words = [text for text in texts if text is not None]
             if len(words) < len(parts):
                 self.complain(key, "must be a text, or a list of texts and numbers")
@@ -264,7 +264,7 @@ def _job(name: str, section: _Section, job_group: str) -> DsariJob:
     )
 
 
-def _written(value: str | float) -> str | None:
+def written(value: str | float) -> str | None:
     """A value as text; None for a number that is none, or is too large to write."""
     if isinstance(value, float) and not math.isfinite(value):
         return None

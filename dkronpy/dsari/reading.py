@@ -147,23 +147,28 @@ def _content(path: Path) -> tuple[bytes, int]:
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     """The object in a file. Raises ValueError that says where it is broken."""
+    value = decoded(content, path.suffix)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError("must hold an object: `jobs:` and the like")
+    return cast("dict[str, Any]", value)
+
+
+def decoded(content: bytes, suffix: str) -> object:
+    """JSON, or YAML for a suffix other than `.json`, as values. Raises ValueError that says where it is broken."""
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 at byte {error.start}") from None
     try:
-        value = _json(text) if path.suffix == ".json" else load_yaml(text)
+        return _json(text) if suffix == ".json" else load_yaml(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
     except YamlError as error:
         raise ValueError(str(error)) from None
     except RecursionError:
         raise ValueError("lists and objects are nested too deeply") from None
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ValueError("must hold an object: `jobs:` and the like")
-    return cast("dict[str, Any]", value)
 
 
 def _json(text: str) -> object:

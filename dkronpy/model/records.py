@@ -127,6 +127,13 @@ class TriggerRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return Origin(self.by, self.since, self.type, self.description, self.data, self.parents)
 
 
+class FileMark(msgspec.Struct, frozen=True, gc=False):
+    """The newest trigger file claimed by a server that was carried out: it claims one after the other, by numbers that
+    grow, so what has a number up to this is done."""
+
+    claim: int
+
+
 class KillRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A durable request to end an execution; its key holds which. `at` in ns."""
 

@@ -25,6 +25,7 @@ from dkronpy.model.records import (
     Cursor,
     Drain,
     Epoch,
+    FileMark,
     GroupRecord,
     Lease,
     Pause,
@@ -67,6 +68,7 @@ VALUES: dict[str, object] = {
     "settings": ClusterSettings({"A": "1"}, 5, "someone"),
     "links/tick/a1": Link(5, 6, once=True, uses=1),
     "linkkey": LinkSecret("ab" * 32, 5),
+    "files/n1": FileMark(7),
     "leader/epoch": Epoch(41, "n1", 5),
     "lease": Lease(41, 0, released=True),
 }
