@@ -71,6 +71,8 @@ def load(
             for name in _OF_SHARED_STORES
             if name in given and given[name].value
         )
+    if settings.job_dir is not None and not settings.server:
+        findings.warnings.append(f"{given['job-dir'].where}: only servers read a directory of jobs; this node is none")
     source = {name: given[name].where if name in given else "default" for name in KEYS}
     return Loaded(settings, tuple(findings.warnings), source, path)
 

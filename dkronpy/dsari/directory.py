@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 LOOK: Final = 0.5
 """Seconds between two looks at the directory."""
+TURN: Final = 100
+"""Jobs that are looked at before other tasks have their turn."""
 AGAIN: Final = 5.0
 """Seconds until what the store did not take is tried again."""
 
@@ -94,6 +96,11 @@ class JobDirectory:
             content = await asyncio.to_thread(self._read)
         except ConfigRefused as refused:
             self._tell(SourceState.REFUSED, problems=map(str, refused.problems))
+            return True
+        except Exception as error:
+            # Whatever a file holds, it must not end the server; this one it ought to have been refused for by name.
+            log.exception("the job directory can't be read", extra={"directory": self.report.directory})
+            self._tell(SourceState.REFUSED, problems=[f"the directory can't be read: {error!r}"])
             return True
         merged = content.merged
         try:
@@ -198,9 +205,11 @@ async def _each(names: Iterable[str], act: Callable[[str], Awaitable[None]], hol
     problems: list[str] = []
     while left:
         later: dict[str, JobError] = {}
-        for name in left:
+        for number, name in enumerate(left, 1):
             if not holds():
                 return problems
+            if number % TURN == 0:
+                await asyncio.sleep(0)
             try:
                 await act(name)
             except (ParentNotFound, HasDependents) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from dkronpy.model.yaml_text import YamlError, load_yaml
 MAX_FILE: Final = 8 << 20
 """Bytes."""
 MAX_DEPTH: Final = 100
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MAIN: Final = ("dsari.yaml", "dsari.json")
 _HOMES: Final = (
     ("~/.dsari/etc", "~/.dsari"),
@@ -162,28 +164,32 @@ def decoded(content: bytes, suffix: str) -> object:
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 at byte {error.start}") from None
     try:
-        return _json(text) if suffix == ".json" else load_yaml(text)
+        value = _json(text) if suffix == ".json" else load_yaml(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
     except YamlError as error:
         raise ValueError(str(error)) from None
     except RecursionError:
         raise ValueError("lists and objects are nested too deeply") from None
-
-
-def _json(text: str) -> object:
-    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
-    _bound(value, MAX_DEPTH)
+    _check(value, MAX_DEPTH)
     return value
 
 
-def _bound(value: object, left: int) -> None:
+def _json(text: str) -> object:
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
+
+
+def _check(value: object, left: int) -> None:
+    """Raises ValueError for what is nested deeper than `left`, and for texts that can't be written."""
     if not left:
         raise ValueError(f"lists and objects are nested deeper than {MAX_DEPTH}")
     if isinstance(value, dict | list):
-        found = cast("dict[str, object] | list[object]", value)
-        for part in found.values() if isinstance(found, dict) else found:
-            _bound(part, left - 1)
+        found = cast("dict[object, object] | list[object]", value)
+        parts = [*found, *found.values()] if isinstance(found, dict) else found
+        for part in parts:
+            _check(part, left - 1)
+    elif isinstance(value, str) and (match := _SURROGATE.search(value)):
+        raise ValueError(f"holds {match[0]!r}, which is half a character")
 
 
 def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -257,3 +257,16 @@ async def test_what_a_server_tells_of_its_directory(node: ApiNode) -> None:
                 "warnings": ["odd"],
             }
         ]
+
+
+async def test_no_content_ends_the_server(node: ApiNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "etc"
+    write(path, TWO)
+    one = directory(node, path)
+    async with running(one):
+        with monkeypatch.context() as broken:
+            broken.setattr(module, "parse", lambda merged: merged.nothing)
+            await until(lambda: one.report.state is SourceState.REFUSED)
+        assert "has no attribute 'nothing'" in one.report.problems[0]
+        one.reload()
+        await until(lambda: one.report.state is SourceState.APPLIED)

@@ -213,6 +213,13 @@ def test_boltdb_is_the_embedded_store():
     )
 
 
+def test_only_servers_read_a_directory_of_jobs():
+    assert load(["--server", "--job-dir", "/etc/dsari"], {}, search=[]).warnings == ()
+    assert load(["--job-dir", "/etc/dsari"], {}, search=[]).warnings == (
+        "--job-dir: only servers read a directory of jobs; this node is none",
+    )
+
+
 def test_access_to_a_store():
     etcd = ["--backend", "etcd", "--backend-machine", "https://a:1"]
     loaded = load([*etcd, "--backend-username", "dkron"], {"DKRON_BACKEND_PASSWORD": "s3cret"}, search=[])

@@ -292,6 +292,8 @@ def test_a_bad_job_is_refused_with_its_place(tmp_path: Path, job: object, told: 
         ({"dsari.yaml": "a: 1\na: 2"}, ["dsari.yaml: line 2, column 1: the key 'a' is given twice"]),
         ({"dsari.yaml": "- 1"}, ["dsari.yaml: must hold an object"]),
         ({"dsari.json": '{"a": 1,\n}'}, ["dsari.json: line 2, column 1: "]),
+        ({"dsari.json": '{"jobs": {"a": {"command": "\\ud800"}}}'}, ["dsari.json: holds '\\ud800'"]),
+        ({"dsari.json": '{"\\udfff": 1}'}, ["dsari.json: holds '\\udfff'"]),
         ({"dsari.json": '{"a": NaN}'}, ["dsari.json: NaN is no JSON"]),
         ({"dsari.json": '{"a": 1, "a": 2}'}, ["dsari.json: the key 'a' is given twice"]),
         ({"dsari.json": "[" * 100_000}, ["dsari.json: lists and objects are nested too deeply"]),
