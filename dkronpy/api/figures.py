@@ -1,4 +1,4 @@
-"""What became of all runs of the last day, minute by minute, and the newest that did not go well.
+"""What became of all runs of the last day, minute by minute, and of each job the newest that did not go well.
 
 Each server counts for itself what it sees in the mirror; what was before it started it reads once from the history.
 """
@@ -6,7 +6,6 @@ Each server counts for itself what it sees in the mirror; what was before it sta
 from __future__ import annotations
 
 import asyncio
-from bisect import insort
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -19,7 +18,8 @@ from dkronpy.model.execution import Execution, State, Trigger
 
 MINUTES: Final = 1440
 _MINUTE: Final = 60 * SECOND
-MAX_PROBLEMS: Final = 50
+MAX_PROBLEMS: Final = 200
+"""Jobs of which the newest run that did not go well is kept."""
 _MAX_READ: Final = 10_000
 """Executions that are read from the history at most: more of them say little more."""
 _PAGE: Final = 1000
@@ -46,21 +46,16 @@ class Figures:
         self._now = now
         self._began = now()
         self._ring = [Minute(-1) for _ in range(MINUTES)]
-        self._problems: list[tuple[int, str, Execution]] = []
-        """Oldest first, with their ends."""
+        self._problems: dict[str, Execution] = {}
+        """By job."""
         self._reading: asyncio.Task[None] | None = None
         mirror.subscribe(self._changed)
 
-    async def ready(self) -> None:
-        """Wait until what was before this server started is counted too. Raises HistoryError; ask again then."""
-        if self._reading is None:
+    def ready(self) -> asyncio.Task[None]:
+        """The task that counts what was before this server started. It raises HistoryError; ask again then."""
+        if self._reading is None or (self._reading.done() and self._reading.exception() is not None):
             self._reading = asyncio.create_task(self._read())
-        try:
-            await asyncio.shield(self._reading)
-        except BaseException:
-            if self._reading.done():
-                self._reading = None
-            raise
+        return self._reading
 
     def minutes(self, count: int) -> list[Minute]:
         """The last `count` minutes up to this one, oldest first."""
@@ -68,9 +63,10 @@ class Figures:
         return [self._kept(number) for number in range(last - count + 1, last + 1)]
 
     def problems(self) -> list[Execution]:
-        """The newest runs of the last day that failed or were missed, newest first."""
+        """Of each job the newest run of the last day that failed or was missed, newest first."""
         oldest = self._now() - MINUTES * _MINUTE
-        return [execution for end, _, execution in reversed(self._problems) if end >= oldest]
+        recent = [execution for execution in self._problems.values() if _end(execution) >= oldest]
+        return sorted(recent, key=_end, reverse=True)
 
     def _kept(self, number: int) -> Minute:
         found = self._ring[number % MINUTES]
@@ -78,19 +74,23 @@ class Figures:
 
     async def _read(self) -> None:
         query = Query(since=self._began - MINUTES * _MINUTE)
+        found: list[Execution] = []
         cursor: str | None = None
-        for _ in range(_MAX_READ // _PAGE):
-            found = await self._history.query(query, limit=_PAGE, cursor=cursor)
-            for execution in found.executions:
-                if execution.state.final and _end(execution) < self._began:
-                    self._started(execution)
-                    self._ended(execution)
-            cursor = found.cursor
+        while len(found) < _MAX_READ:
+            page = await self._history.query(query, limit=_PAGE, cursor=cursor)
+            found += page.executions
+            cursor = page.cursor
             if cursor is None:
-                return
+                break
+        for execution in found:  # only once all is read, so that nothing counts twice after a failure
+            if execution.state.final and _end(execution) < self._began:
+                self._started(execution)
+                self._ended(execution)
 
     def _changed(self, changes: Sequence[Change]) -> None:
         for change in changes:
+            if change.kind == "jobs" and change.new is None:
+                self._problems.pop(change.name, None)
             if change.kind != "runs" or change.new is None:
                 continue
             old: Execution | None = change.old
@@ -121,8 +121,11 @@ class Figures:
             case _:
                 minute.failed += 1
         if execution.state in BAD:
-            insort(self._problems, (end, str(execution.key), execution), key=lambda problem: problem[:2])
-            del self._problems[:-MAX_PROBLEMS]
+            known = self._problems.get(execution.job)
+            if known is None or _end(known) <= end:
+                self._problems[execution.job] = execution
+            if len(self._problems) > MAX_PROBLEMS:
+                del self._problems[min(self._problems.values(), key=_end).job]
 
     def _at(self, time: int) -> Minute | None:
         """The minute of that time to count in; None where it is too old, or of another clock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from dkronpy.api.cluster import pause_shape
 from dkronpy.api.context import Context
 from dkronpy.api.figures import Figures, Minute
 from dkronpy.api.shapes import time_or_null
+from dkronpy.api.views import unhurried
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Execution, State, execution_id
 from dkronpy.model.job import JobStatus
@@ -22,7 +24,7 @@ from dkronpy.model.member import MemberStatus
 SHOWN_MINUTES: Final = 60
 SHOWN_RUNS: Final = 20
 SHOWN_FIRES: Final = 30
-_PATIENCE: Final = 2 * SECOND
+_PATIENCE: Final = 1 * SECOND
 """For so long the list of coming fires is shown as it is, although jobs changed."""
 _MINUTE: Final = 60 * SECOND
 
@@ -74,19 +76,28 @@ class OverviewRoutes:
         self._mirror = context.services.mirror
         self._figures = figures
         self._fires: list[tuple[int, str]] = []
+        """The next fires, one a job, soonest first, as of `_fires_at`."""
         self._fires_at = 0
         self._fires_version = -1
+        self._looking: asyncio.Task[None] | None = None
         self._overdue: tuple[int, str] | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/v1/overview", self.get)]
 
     async def get(self, request: web.Request) -> web.Response:
-        return answer(request, await self.body())
+        return answer(request, await self.body(whole=True))
 
-    async def body(self) -> dict[str, Any]:
-        """What is shown. Raises HistoryError."""
-        await self._figures.ready()
+    async def body(self, *, whole: bool = False) -> dict[str, Any]:
+        """What is shown. What takes long to find out is found out beside, and shown as far as it is known, unless the
+        `whole` is asked for. Raises HistoryError."""
+        reading = self._figures.ready()
+        looking = self._look(self._services.now())
+        if whole:
+            await asyncio.shield(reading)
+            await asyncio.shield(looking)
+        elif reading.done():
+            await reading  # it may have failed
         now = self._services.now()
         cluster, mirror = self._services.cluster, self._mirror
         settings = self._services.settings()
@@ -120,7 +131,7 @@ class OverviewRoutes:
             "problems": [run_shape(run) for run in self._figures.problems()[:SHOWN_RUNS]],
             "day": {name: sum(getattr(minute, name) for minute in day) for name in _ENDS},
             "minutes": _columns(day[-SHOWN_MINUTES:]),
-            "upcoming": [{"job": job, "time": time_or_null(time)} for time, job in self._upcoming(now)],
+            "upcoming": [{"job": job, "time": time_or_null(time)} for time, job in self._fires],
         }
 
     def _jobs(self) -> dict[str, int]:
@@ -132,17 +143,24 @@ class OverviewRoutes:
             "failing": sum(held.value.status in failing for name, held in states.items() if name in jobs),
         }
 
-    def _upcoming(self, now: int) -> list[tuple[int, str]]:
-        """The next fires, one a job, soonest first."""
+    def _look(self, now: int) -> asyncio.Task[None]:
+        """See to it that the next fires are known: the task that looks for them, or has done so."""
         version = self._context.views.version
         passed = bool(self._fires) and self._fires[0][0] <= now
         stale = version != self._fires_version and now - self._fires_at > _PATIENCE
-        if self._fires_version < 0 or passed or stale:
-            views = self._context.views
-            coming = ((next, held.value.name) for held in views.jobs() if (next := views.next(held)) is not None)
-            self._fires = heapq.nsmallest(SHOWN_FIRES, coming)
-            self._fires_version, self._fires_at = version, now
-        return self._fires
+        if self._looking is None or (self._looking.done() and (passed or stale)):
+            self._looking = asyncio.create_task(self._find_fires(version, now))
+        return self._looking
+
+    async def _find_fires(self, version: int, now: int) -> None:
+        views = self._context.views
+        coming: list[tuple[int, str]] = []
+        async for held in unhurried(views.jobs()):
+            next = views.next(held)
+            if next is not None:
+                coming.append((next, held.value.name))
+        self._fires = heapq.nsmallest(SHOWN_FIRES, coming)
+        self._fires_version, self._fires_at = version, now
 
     def _lag(self, now: int) -> int:
         """For how long the oldest fire that was seen to come is due without being decided (ns)."""

@@ -23,6 +23,15 @@ from tests.support.processes import ROOT, until
 AXE = ROOT / ".cache" / "system" / "axe.js"
 WIDE, PHONE = (1360, 900), (390, 844)
 
+_TAKES = """
+const [address, selector, containing, done] = arguments;
+const began = address ? performance.now() : 0;
+if (address) location.hash = address;
+const look = () => [...document.querySelectorAll(selector)].some((one) => one.textContent.includes(containing))
+    ? done((performance.now() - began) / 1000) : setTimeout(look, 5);
+look();
+"""
+
 
 class Browser:
     """One window. Close it with `close`."""
@@ -131,6 +140,17 @@ class Browser:
     def until(self, condition: str, within: float = 20) -> Any:
         """Wait until a JavaScript expression is true."""
         return until(lambda: self.script(f"return {condition}"), within, condition)
+
+    def takes(self, address: str, selector: str, containing: str) -> float:
+        """Go to another view of the page, and wait until it shows this; the seconds that it took in the page."""
+        return self.driver.execute_async_script(_TAKES, address, selector, containing)
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes of the page's objects, and its DOM nodes, once what is not used has gone."""
+        for _ in range(2):
+            self.command("HeapProfiler.collectGarbage", {})
+        used = self.command("Runtime.getHeapUsage", {})["usedSize"]
+        return int(used), int(self.command("Memory.getDOMCounters", {})["nodes"])
 
     # ---- judging
 

@@ -27,10 +27,15 @@ def filled(_shared: Dashboard) -> Generator[Dashboard]:
     _shared.server.call("DELETE", "/v1/jobs/view-nowhere")
 
 
+def newest(dashboard: Dashboard, job: str) -> str:
+    """The id of the job's newest execution."""
+    path = f"/v1/jobs/{job}/executions?output_size_limit=0"
+    return until(lambda: dashboard.server.call("GET", path), 30, f"{job} has executions")[0]["id"]
+
+
 def views(dashboard: Dashboard) -> dict[str, str]:
     """Every view, and a text that it shows."""
-    run = dashboard.server.call("GET", "/v1/jobs/view-bad/executions?output_size_limit=0")[0]["id"]
-    skipped = dashboard.server.call("GET", "/v1/jobs/view-nowhere/executions?output_size_limit=0")[0]["id"]
+    run, skipped = newest(dashboard, "view-bad"), newest(dashboard, "view-nowhere")
     return {
         "/": "The cluster is well",
         "/jobs?q=view": "view-good",

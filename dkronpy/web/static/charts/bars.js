@@ -1,9 +1,10 @@
-// What ended in each minute, stacked, with the lateness of starts as a line of its own scale.
+// What ended in each minute, stacked, and below how late the latest start on schedule was.
 import { html } from '../lib.js';
 import { ms, show, span } from '../core/time.js';
 
 const ORDER = [['success', 'good', 'succeeded'], ['failed', 'bad', 'failed'], ['missed', 'warn', 'missed'], ['skipped', 'quiet', 'skipped']];
 const HEIGHT = 100;
+const LATE = 30;
 
 export function Bars({ minutes }) {
   const count = minutes.success.length;
@@ -18,10 +19,19 @@ export function Bars({ minutes }) {
       <line class="axis" x1="0" x2=${count * 10} y1=${HEIGHT - 0.5} y2=${HEIGHT - 0.5} />
       ${totals.map((total, index) => column(minutes, index, total, most, start))}
     </svg>
-    <div class="axis-labels"><span>${show(start, 'minute')}</span><span>most ${most} a minute · latest start ${span(late * 1000)} late</span><span>${show(start + count * 60_000, 'minute')}</span></div>
-    <figcaption class="legend">${ORDER.map(([name, tone, word]) => html`<span key=${name}>
+    <svg class="bars late" viewBox="0 0 ${count * 10} ${LATE}" preserveAspectRatio="none" aria-hidden="true">
+      ${minutes.late.map((value, index) => (value ? lateness(value, late, index, start) : null))}
+    </svg>
+    <div class="axis-labels"><span>${show(start, 'minute')}</span><span>at most ${most} ended in a minute, at most ${span(late * 1000)} late</span><span>${show(start + count * 60_000, 'minute')}</span></div>
+    <figcaption class="legend">${[...ORDER, ['late', 'busy', 'late by (hanging)']].map(([name, tone, word]) => html`<span key=${name}>
       <svg viewBox="0 0 10 10" aria-hidden="true"><rect class="fill-${tone}" width="10" height="10" rx="2" /></svg>${word}</span>`)}</figcaption>
   </figure>`;
+}
+
+function lateness(value, most, index, start) {
+  const height = Math.max((value / most) * LATE, 1);
+  return html`<rect key=${index} class="fill-busy" x=${index * 10 + 1} y="0" width="8" height=${height}>
+    <title>${show(start + index * 60_000, 'minute')}: latest start ${span(value * 1000)} late</title></rect>`;
 }
 
 function column(minutes, index, total, most, start) {

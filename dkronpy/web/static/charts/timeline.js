@@ -3,8 +3,13 @@ import { html } from '../lib.js';
 import { href } from '../core/router.js';
 import { ms, now, show } from '../core/time.js';
 
-export function Timeline({ fires }) {
+const NEAR = 3_600_000;
+const ENOUGH = 3;
+
+export function Timeline({ fires: all }) {
   const from = now.value;
+  const near = all.filter(({ time }) => ms(time) < from + NEAR); // a far one would press the near ones together
+  const fires = near.length >= ENOUGH ? near : all;
   const width = Math.max(ms(fires.at(-1).time) - from, 1000);
   return html`<div>
     <div class="timeline" aria-hidden="true">

@@ -23,7 +23,7 @@ export function JobExplain({ job, beat }) {
     </div>
     ${error && html`<${Failure} error=${error} />`}
     ${data && html`<${Card} title="Because">
-      <p class="verdict"><span class="pill ${TONES[data.verdict]}">${data.verdict.replaceAll('_', ' ')}</span> ${data.explanation}</p>
+      <p class="because"><span class="pill ${TONES[data.verdict]}">${data.verdict.replaceAll('_', ' ')}</span> ${data.explanation}</p>
       <${Facts} facts=${[
         ['Asked about', show(data.at, 'full', job.timezone)],
         ['Fire', data.fire_time && show(data.fire_time, 'full', job.timezone)],

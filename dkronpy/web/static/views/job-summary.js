@@ -15,7 +15,7 @@ const JobDependencies = lazy(() => import('./later/job-dependencies.js'), 'JobDe
 const JobHistory = lazy(() => import('./later/job-history.js'), 'JobHistory');
 
 export function JobSummary({ job, beat }) {
-  const runs = useLoad((signal) => get(jobPath(job.name, 'executions'), { limit: 10, output_size_limit: 0 }, { signal }), [job.name, beat]);
+  const runs = useLoad((signal) => get(jobPath(job.name, 'executions'), { limit: 5, output_size_limit: 0 }, { signal }), [job.name, beat]);
   return html`<div class="stack">
     <div class="halves">
       <${Card} title="What it is"><${JobFacts} job=${job} /><//>
@@ -36,6 +36,10 @@ const OVERLAPS = {
   cancel_other: 'ends the run in flight', replace: 'kills the run in flight',
 };
 
+function Command({ text = '' }) {
+  return text.includes('\n') ? html`<pre class="command" tabindex="0">${text}</pre>` : html`<code>${text}</code>`;
+}
+
 function JobFacts({ job }) {
   const pairs = (table) => Object.entries(table ?? {}).map(([key, value]) => html`<span key=${key} class="pill">${key}=${value}</span> `);
   const command = job.executor === 'shell' ? job.executor_config.command : job.executor_config.url;
@@ -43,7 +47,7 @@ function JobFacts({ job }) {
     ['Schedule', html`<${ScheduleText} job=${job} />`],
     ['Zone', job.timezone || (job.schedule ? 'UTC' : '')],
     ['After', job.depends_on && `${job.depends_on.require} of ${job.depends_on.parents.map((parent) => `${parent.job} (${parent.on})`).join(', ')}, within ${job.depends_on.window}`],
-    ['Runs', html`<span class="pill">${job.executor}</span> <code>${command}</code>`],
+    ['Runs', html`<span class="pill">${job.executor}</span> <${Command} text=${command} />`],
     ['On', Object.keys(job.tags ?? {}).length ? pairs(job.tags) : 'every node'],
     ['Overlap', OVERLAPS[job.concurrency]],
     ['Groups', job.concurrency_groups.join(', ')],

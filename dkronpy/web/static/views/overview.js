@@ -3,7 +3,7 @@ import { html } from '../lib.js';
 import { overview } from '../core/live.js';
 import { href } from '../core/router.js';
 import { mayWrite } from '../core/session.js';
-import { ms, now, relative, show, span } from '../core/time.js';
+import { ms, now, relative, span } from '../core/time.js';
 import { Bars } from '../charts/bars.js';
 import { Icon } from '../parts/icons.js';
 import { Card, Empty, Heading } from '../parts/page.js';
@@ -25,7 +25,7 @@ export function Overview() {
         <${Card} title="Running now" flush aside=${inFlight(state.in_flight)}>
           <${RunList} runs=${state.runs} empty="Nothing runs at this moment." />
         <//>
-        <${Card} title="Failed or missed in the last day" flush>
+        <${Card} title="Failed or missed in the last day" flush aside="the last of each job">
           <${RunList} runs=${state.problems} empty="Nothing failed, nothing was missed." />
         <//>
       </div>
@@ -84,7 +84,7 @@ function Tiles({ state }) {
 
 function Upcoming({ fires }) {
   const coming = fires.filter((fire) => ms(fire.time) > now.value - 1000);
-  return html`<${Card} title="Next fires" aside=${coming.length ? `until ${show(coming.at(-1).time, 'time')}` : ''}>
+  return html`<${Card} title="Next fires" aside="one of each job">
     ${coming.length === 0 ? html`<${Empty}>No job will fire on a schedule.<//>` : html`
       <${Timeline} fires=${coming} />
       <ol class="upcoming">
