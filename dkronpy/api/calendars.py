@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
@@ -50,7 +51,8 @@ class CalendarRoutes:
             check_name(name)
         except ValueError as error:
             raise invalid(("name", str(error))) from None
-        calendar = self._checked(parse_calendar(await json_object(request)))
+        # A large file of events, and public holidays, take a while to read.
+        calendar = await asyncio.to_thread(self._checked, parse_calendar(await json_object(request)))
         status = 200 if name in self._context.calendars else 201
         await self._services.jobs.put_calendar(name, calendar, by=by(request))
         return answer(request, calendar_document(name, calendar), status=status)

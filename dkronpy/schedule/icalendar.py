@@ -203,6 +203,9 @@ def _recurrence(text: str, start: int, where: Zone, *, counted: bool) -> Recurre
 def _last(rule: Recurrence, count: int) -> int:
     """The time of the rule's ``count``-th match, or of the last where there are fewer."""
     last = time = rule.start
+    if (step := rule.step) is not None:
+        first = rule.next(time)
+        return last if first is None else first + (count - 1) * step
     for _ in range(count):
         found = rule.next(time)
         if found is None:

@@ -52,6 +52,17 @@ class Recurrence(msgspec.Struct, frozen=True, gc=False):
     positions: tuple[int, ...]
     """Which of a period's times match, counted from 1, or from the end by -1; empty: all."""
 
+    @property
+    def step(self) -> int | None:
+        """Seconds between any two matches, where that is always the same; None where it may not be."""
+        if self.days is not None or self.positions or self.frequency < Frequency.DAILY:
+            return None
+        free = max(self.frequency - Frequency.DAILY, 0)
+        """How many of hour, minute and second the period says itself."""
+        masks = ((self.times.hours, 24), (self.times.minutes, 60), (self.times.seconds, 60))
+        fits = all(mask.bit_count() == (size if place < free else 1) for place, (mask, size) in enumerate(masks))
+        return _LENGTHS[self.frequency] * self.interval if fits else None
+
     def next(self, time: int) -> int | None:
         """The first match at or after ``time``; None when there is none."""
         time = max(time, self.start)

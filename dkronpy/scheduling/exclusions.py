@@ -105,7 +105,8 @@ class Exclusions:
                 if revision.since < time:
                     calendar = revision.calendar
                     held = calendar is not None and (calendar.all_jobs or name in job.calendars)
-                    spans = _readable(calendar, job.timezone) if calendar is not None and held else ()
+                    where = "" if calendar is None or calendar.timezone else job.timezone
+                    spans = _readable(calendar, where) if calendar is not None and held else ()
                     # Up to and with the moment of the next revision this one holds.
                     yield f"calendar {name}", spans, None if end is None else end + 1
                     break

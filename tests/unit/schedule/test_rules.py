@@ -47,15 +47,15 @@ def rules(draw) -> str:
     maybe("INTERVAL", st.sampled_from(["1", "2", "3", "5", "7", "12", "24", "60", "100"]), 1)
     maybe("BYMONTH", numbers(1, 12))
     if frequency == "YEARLY":
-        maybe("BYWEEKNO", numbers(1, 53, signed=True), 6)
+        maybe("BYWEEKNO", numbers(1, 51, signed=True), 6)  # 52 and 53 dateutil mixes up, see test_years
     if frequency not in ("MONTHLY", "WEEKLY", "DAILY"):
         maybe("BYYEARDAY", numbers(1, 366, signed=True), 6)
     if frequency != "WEEKLY":
         maybe("BYMONTHDAY", numbers(1, 31, signed=True))
     nth = frequency in ("YEARLY", "MONTHLY") and not any("WEEKNO" in part for part in parts)
-    weekday = st.builds(
-        "{}{}".format, st.sampled_from(["", "1", "-1", "2", "+3", "5"] if nth else [""]), st.sampled_from(WEEKDAYS)
-    )
+    # With and without a number side by side dateutil mixes up, see test_years.
+    places = draw(st.sampled_from([[""], ["1", "-1", "2", "+3", "5"]])) if nth else [""]
+    weekday = st.builds("{}{}".format, st.sampled_from(places), st.sampled_from(WEEKDAYS))
     maybe("BYDAY", st.lists(weekday, min_size=1, max_size=3).map(",".join))
     maybe("BYHOUR", numbers(0, 23))
     maybe("BYMINUTE", numbers(0, 59))
