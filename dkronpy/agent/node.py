@@ -88,7 +88,11 @@ class Agent:
         )
         self._changed = asyncio.Event()
         self._node = Node(
-            settings.node_name, settings.data_dir / "spool", now=time.time_ns, monotonic=time.monotonic_ns
+            settings.node_name,
+            settings.data_dir / "spool",
+            now=time.time_ns,
+            monotonic=time.monotonic_ns,
+            trigger_dir=settings.trigger_dir.absolute(),
         )
         self._gossip = Gossip(
             GossipSettings(

@@ -15,12 +15,14 @@ from typing import Final
 
 from dkronpy.catalog.jobs import JobNotFound
 from dkronpy.catalog.keys import KINDS, Keys, encode
-from dkronpy.catalog.mirror import Mirror
+from dkronpy.catalog.mirror import Held, Mirror
 from dkronpy.catalog.requests import Requests
 from dkronpy.dsari.trigger_claims import Claim, TriggerClaims
 from dkronpy.dsari.trigger_file import parse
 from dkronpy.model.execution import Trigger
 from dkronpy.model.fields import SpecError
+from dkronpy.model.job import Job
+from dkronpy.model.names import name_for
 from dkronpy.model.records import FileMark
 from dkronpy.model.trigger_spec import to_trigger
 from dkronpy.store.contract import Guard, Put, Store, StoreError
@@ -140,18 +142,25 @@ class TriggerFiles:
         changed meanwhile.
 
         Raises SpecError, JobNotFound and ValueError for a file that can't be carried out."""
-        held = self._mirror.jobs.get(claim.job)
+        held = self._named(claim.job)
         if held is None:
             raise JobNotFound(claim.job)
         zone, due = held.value.timezone, min(written_at, self._now())
         spec, data = await asyncio.to_thread(parse, content, claim.suffix, written_at=due, timezone=zone)
         by, key = f"a file on {claim.node}", self._keys.file_mark(claim.node)
         return await self._requests.ask(
-            claim.job,
+            held.value.name,
             lambda job, now: to_trigger(spec, job.parameters, now=now, by=by, kind=Trigger.FILE, data=data, past=True),
             guards=[Guard(key, revision)],
             beside=[Put(key, encode(FileMark(claim.number)))],
         )
+
+    def _named(self, name: str) -> Held[Job] | None:
+        """The job of that name, or the one that has it in dsari: a run knows its job by that as JOB_NAME."""
+        found = self._mirror.jobs.get(name)
+        if found is None and (other := self._mirror.jobs.get(name_for(name))) is not None:
+            return other if other.value.hash_id == name else None
+        return found
 
     async def _mark(self, node: str) -> tuple[int, int]:
         """A server's mark and its revision."""

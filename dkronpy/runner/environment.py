@@ -49,7 +49,6 @@ def of_directory(config: ShellConfig, spec: RunSpec, directory: Path, data_dir: 
         "RUN_DIR": str(directory),
         "JOB_DIR": str(directory.parent),
         "DATA_DIR": str(data_dir),
-        "TRIGGER_DIR": str(data_dir / "trigger"),
     }
     if config.jenkins_env:
         run = execution_id(spec.group, spec.attempt, spec.node)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from dkronpy.model.executors import ConfigError, ShellConfig, parse
 from dkronpy.model.lane import (
     START_LEASE,
@@ -63,11 +65,21 @@ class _Run:
 
 
 class Node:
-    """One node's runs. `monotonic` gives ns of a clock that never jumps, `now` ns since the epoch."""
+    """One node's runs. `monotonic` gives ns of a clock that never jumps, `now` ns since the epoch; runs
+    with a directory of their own find `trigger_dir` in their environment."""
 
-    def __init__(self, name: str, spool_dir: Path, *, now: Callable[[], int], monotonic: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        spool_dir: Path,
+        *,
+        now: Callable[[], int],
+        monotonic: Callable[[], int],
+        trigger_dir: Path | None = None,
+    ) -> None:
         self.name = name
         self._spool_dir = spool_dir
+        self._trigger_dir = trigger_dir
         self._now = now
         self._monotonic = monotonic
         self._runs: dict[Key, _Run] = {}
@@ -256,12 +268,18 @@ class Node:
             for run in batch:
                 self._runs.setdefault(run.key, _Run(ends_with_agent=_ends_with_agent(run)))
             try:
-                refused = await self._client.start(batch)
+                refused = await self._client.start([self._told(run) for run in batch])
             except ConnectionError:
                 return  # what it took shows when the next runner tells what it knows
             for key, reason in refused.items():
                 if reason != KNOWN:
                     self._refused(key, reason)
+
+    def _told(self, run: RunSpec) -> RunSpec:
+        """The run, which may know where this node looks for trigger files."""
+        if self._trigger_dir is None or "run_dir" not in run.config:
+            return run
+        return msgspec.structs.replace(run, env={"TRIGGER_DIR": str(self._trigger_dir), **run.env})
 
     def _refused(self, key: Key, reason: str) -> None:
         self._runs.pop(key, None)

@@ -40,8 +40,8 @@ def source(agent: Agent) -> Any:
     return agent.get("/v1/sources")[0]
 
 
-def test_a_server_with_a_job_directory(make_agent: Callable[..., Agent], directory: Path) -> None:
-    agent = make_agent(options=["--job-dir", str(directory)]).start()
+def test_a_server_with_a_job_directory(make_agent: Callable[..., Agent], directory: Path, tmp_path: Path) -> None:
+    agent = make_agent(options=["--job-dir", str(directory), "--trigger-dir", str(tmp_path / "triggers")]).start()
     until(lambda: source(agent)["state"] == "applied", 15, "the directory is applied")
     job = agent.get("/v1/jobs/nightly-report")
     assert (job["displayname"], job["source"]) == ("Nightly Report", str(directory))
@@ -64,6 +64,16 @@ def test_a_server_with_a_job_directory(make_agent: Callable[..., Agent], directo
     assert seen.items() >= wanted.items()
     assert "VIRTUAL_ENV" not in seen
     assert seen["PWD"] == seen["RUN_DIR"]
+
+    file = Path(seen["TRIGGER_DIR"]) / seen["JOB_NAME"] / "trigger.json"
+    assert file.parts[:-2] == (tmp_path / "triggers").parts
+    file.parent.mkdir(parents=True)
+    file.write_text('{"type": "deploy", "environment": {"LEVEL": 3}}')
+    os.kill(agent.process.pid, signal.SIGUSR1)
+    until(lambda: len(agent.executions("nightly-report")) == 2, 15, "the file has triggered it")
+    triggered = agent.executions("nightly-report")[1]
+    triggered = agent.ended("nightly-report", triggered["group"])
+    assert {b"TRIGGER_TYPE=deploy", b"LEVEL=3"} <= set(agent.output(triggered).split(b"\0"))
 
     config = directory / "dsari.yaml"
     config.write_text(CONFIG.replace("sleep 300", "sleep 301"))

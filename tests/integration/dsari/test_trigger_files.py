@@ -169,6 +169,18 @@ async def test_a_file_asks_for_a_run(cluster: Cluster) -> None:
     assert len(cluster.asked) == 3
 
 
+async def test_a_job_is_found_by_its_name_in_dsari(cluster: Cluster) -> None:
+    server = await cluster.server("n1")
+    jobs = Jobs(cluster.mirror._store, cluster.mirror, cluster.keys, time.time_ns)
+    await jobs.put(Job("my-job", 0, schedule="@manually", hash_id="My Job"), by="test")
+    await jobs.put(Job("other-job", 0, schedule="@manually"), by="test")
+    for job in ("My Job", "my-job", "Other Job"):
+        cluster.write(job)
+    await server.scan()
+    assert [job for job, _ in cluster.asked] == ["my-job", "my-job"]
+    assert [name for name in cluster.left() if name.startswith("Other Job/")]
+
+
 @pytest.mark.parametrize(
     ("job", "content", "error"),
     [

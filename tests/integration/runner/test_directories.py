@@ -51,7 +51,7 @@ async def test_a_clean_environment_in_a_directory_of_its_own(agent: Agent):
         "n/1",
     )
     assert set(env) - {"SHLVL", "_", "OLDPWD", "DKRON_RUN"} == {
-        *("CI", "PWD", "RUN_DIR", "JOB_DIR", "DATA_DIR", "TRIGGER_DIR", "JOB_NAME", "HOME", "LOGNAME", "PATH"),
+        *("CI", "PWD", "RUN_DIR", "JOB_DIR", "DATA_DIR", "JOB_NAME", "HOME", "LOGNAME", "PATH"),
         *("BUILD_NUMBER", "BUILD_ID", "BUILD_URL", "BUILD_TAG", "NODE_NAME", "JENKINS_URL", "EXECUTOR_NUMBER"),
         "WORKSPACE",
     }
