@@ -25,6 +25,7 @@ the machines, and of user, password and TLS files by name."""
 
 
 _HISTORIES: dict[str, tuple[str, str]] = {
+    "mongodb": ("dkronpy.history.mongodb", "MongoHistory"),
     "mysql": ("dkronpy.history.mysql", "MysqlHistory"),
     "postgresql": ("dkronpy.history.postgresql", "PostgresHistory"),
 }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from dkronpy.history.rules import covers, joined, keeps, outcome
-from dkronpy.history.table import Key, Table
+from dkronpy.history.table import Counted, Key, Table
 from dkronpy.history.work import Work
 from dkronpy.model.execution import Execution
 
@@ -18,29 +17,26 @@ def write(table: Table, executions: Sequence[Execution]) -> Work[None]:
     known = yield from table.records({execution.key for execution in executions})
     idle_jobs = {execution.job for execution in executions if not execution.state.ran}
     folded = (yield from table.folded(idle_jobs)) if idle_jobs else {}
-    days: Counter[tuple[str, int]] = Counter()
+    days: list[Counted] = []
     changed: dict[Key, Execution] = {}
     for new in executions:
         old = known.get(new.key)
         if old is not None and keeps(old, new):
             continue
         if not new.state.ran and new.group <= folded.get(new.job, -1):
-            yield from table.put(list(changed.values()))
+            yield from table.put(list(changed.values()), days)
             changed.clear()
+            days.clear()
             before = None if old else (yield from table.before_alike(new.job, new.state, new.group))
             if before is not None and covers(before, new):
                 continue
-            _count(days, old, new)
-            yield from table.put([new])
+            yield from table.put([new], _counted(old, new))
             yield from join_neighbours(table, new.job, new.group, folded[new.job])
             known = yield from table.records({execution.key for execution in executions})
             continue
-        _count(days, old, new)
+        days += _counted(old, new)
         changed[new.key] = known[new.key] = new
-    yield from table.put(list(changed.values()))
-    dates = sorted({date for date, _ in days if days[date, 0] or days[date, 1]})
-    if dates:
-        yield from table.add_days({date: (days[date, 0], days[date, 1]) for date in dates})
+    yield from table.put(list(changed.values()), days)
 
 
 def remove(table: Table, keys: Sequence[Key]) -> Work[None]:
@@ -64,15 +60,16 @@ def join_neighbours(table: Table, job: str, group: int, folded: int) -> Work[Non
     for newer in (yield from table.neighbours(job, group)):
         both = joined(older, newer) if older and newer.group <= folded else None
         if both:
-            yield from table.remove([newer.key])
             yield from table.put([both])
+            yield from table.remove([newer.key])
         older = both or newer
 
 
-def _count(days: Counter[tuple[str, int]], old: Execution | None, new: Execution) -> None:
-    """Add to the days' counters what a record changes when it is written."""
+def _counted(old: Execution | None, new: Execution) -> list[Counted]:
+    """What a record changes in the days' counters when it is written."""
+    found: list[Counted] = []
     for execution, sign in ((old, -1), (new, 1)):
         if execution is not None and (added := outcome(execution)):
             date, success, failed = added
-            days[date, 0] += sign * success
-            days[date, 1] += sign * failed
+            found.append((new.key, date, sign * success, sign * failed))
+    return found

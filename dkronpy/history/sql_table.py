@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,12 +12,12 @@ from dkronpy.history.contract import DayCount
 from dkronpy.history.dialect import Columns, Statement
 from dkronpy.history.rules import IDLE, ended
 from dkronpy.history.sql import counting, pages
-from dkronpy.history.table import Extent, Key, Piece, Table
+from dkronpy.history.table import Counted, Extent, Key, Piece, Table
 from dkronpy.model.execution import Execution
 from dkronpy.model.figures import JobFigures
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from dkronpy.history.contract import Query
     from dkronpy.history.cursor import Position
@@ -77,7 +78,15 @@ class SqlTable(Table):
         found = [_decode(row[0]) for row in rows]
         return {execution.key: execution for execution in found}
 
-    def put(self, executions: Sequence[Execution]) -> Work[None]:
+    def put(self, executions: Sequence[Execution], days: Sequence[Counted] = ()) -> Work[None]:
+        added: Counter[tuple[str, int]] = Counter()
+        for _, date, success, failed in days:
+            added[date, 0] += success
+            added[date, 1] += failed
+        dates = sorted({date for date, _ in added if added[date, 0] or added[date, 1]})
+        if dates:
+            rows = [(date, added[date, 0], added[date, 1]) for date in dates]
+            yield self._dialect.upsert("day", _DAY, ("date",), self._names(rows), add=True)
         if executions:
             rows = [(*e.key, str(e.state), ended(e), e.output_size, _encode(e)) for e in executions]
             yield self._dialect.upsert("execution", _EXECUTION, tuple(_KEY), self._names(rows))
@@ -181,10 +190,6 @@ class SqlTable(Table):
         return {key: (sizes[key], [piece[1:] for piece in held]) for key, held in grouped}
 
     # ---- counters and marks
-
-    def add_days(self, days: Mapping[str, tuple[int, int]]) -> Work[None]:
-        rows = [(date, *added) for date, added in days.items()]
-        yield self._dialect.upsert("day", _DAY, ("date",), self._names(rows), add=True)
 
     def days(self, first: str, last: str) -> Work[list[DayCount]]:
         text = "SELECT date, success, failed FROM day WHERE date BETWEEN :first AND :last"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from dkronpy.history.contract import DayCount, Query
@@ -16,6 +16,10 @@ Key = tuple[str, int, int, str]
 """(job, group, attempt, node)."""
 Piece = tuple[int, bytes]
 """(start, bytes) of an output. Pieces of one output do not overlap."""
+
+
+Counted = tuple[Key, str, int, int]
+"""What the record of an execution adds to a day: (its key, YYYY-MM-DD, successes, failures)."""
 
 
 class Extent(NamedTuple):
@@ -36,8 +40,8 @@ class Table(ABC):
         """Those of these executions that there are."""
 
     @abstractmethod
-    def put(self, executions: Sequence[Execution]) -> Work[None]:
-        """Insert or replace; no key is given twice."""
+    def put(self, executions: Sequence[Execution], days: Sequence[Counted] = ()) -> Work[None]:
+        """Insert or replace, and add to the counters of days; no key is given twice."""
 
     @abstractmethod
     def remove(self, keys: Sequence[Key]) -> Work[None]:
@@ -92,10 +96,6 @@ class Table(ABC):
         """Of each output that there is its size, and the pieces that hold its last `tail` bytes, in order."""
 
     # ---- counters and marks
-
-    @abstractmethod
-    def add_days(self, days: Mapping[str, tuple[int, int]]) -> Work[None]:
-        """Add successes and failures to the counters of days."""
 
     @abstractmethod
     def days(self, first: str, last: str) -> Work[list[DayCount]]:

@@ -110,6 +110,18 @@ class MariaDb(Database):
         return f"mysql://root@{self.address}/{name}"
 
 
+class MongoDb(Database):
+    """What it holds ends with it."""
+
+    label = "mongodb"
+
+    def command(self) -> Sequence[str]:
+        return ["mongodb-server", HOST, self.port]
+
+    def dsn(self, name: str) -> str:
+        return f"mongodb://{self.address}/{name}"
+
+
 _SMALL = (
     "--innodb-log-file-size=8M",
     "--innodb-buffer-pool-size=32M",

@@ -14,13 +14,14 @@ import asyncmy
 import asyncpg
 import pytest
 
+from dkronpy.history.mongodb import MongoHistory
 from dkronpy.history.mysql import MysqlHistory
 from dkronpy.history.postgresql import PostgresHistory
 from dkronpy.history.server import ServerHistory
 from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.history.store import StoreHistory
 from dkronpy.model.execution import Execution, OutputChunk, State
-from tests.support.databases import MariaDb, Postgres, fresh
+from tests.support.databases import MariaDb, MongoDb, Postgres, fresh
 from tests.support.etcd import Etcd
 from tests.support.memory_history import MemoryHistory
 from tests.support.memory_store import MemoryStore
@@ -122,6 +123,21 @@ class InMariaDb(Borrowed, MysqlHistory):
                 await cursor.execute(f"DELETE FROM {table}")
 
 
+class InMongoDb(Borrowed, MongoHistory):
+    spare: ClassVar[list[str]] = []
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(shared(MongoDb).dsn(self.take_place()), output_limit=limit)
+
+    async def make_place(self) -> None:
+        """It makes what is written to."""
+
+    async def empty(self) -> None:
+        async with self._connections.use() as database:
+            for table in TABLES:
+                await database[table].delete_many({})
+
+
 HISTORIES: dict[str, Callable[[Path, int], History]] = {
     "sqlite": lambda folder, limit: SqliteHistory(folder / "history.db", output_limit=limit),
     "memory": lambda _, limit: MemoryHistory(output_limit=limit),
@@ -129,6 +145,7 @@ HISTORIES: dict[str, Callable[[Path, int], History]] = {
     "etcd": lambda _, limit: WithStore(shared(Etcd).store(), limit),
     "postgresql": lambda _, limit: InPostgres(limit),
     "mariadb": lambda _, limit: InMariaDb(limit),
+    "mongodb": lambda _, limit: InMongoDb(limit),
 }
 """Each makes an empty history that keeps its last argument's bytes of output; the folder is new and empty."""
 
@@ -138,7 +155,7 @@ T0 = 1_700_000_000 * SECOND
 """2023-11-14T22:13:20Z."""
 
 
-FAR = ("postgresql", "mariadb")
+FAR = ("postgresql", "mariadb", "mongodb")
 """Those in database servers."""
 
 
