@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Final
 
+from dkronpy.cli import stats
 from dkronpy.cli.exits import Exit
 from dkronpy.cli.output import Column, Field, Listing, cell, pairs, state_style
 from dkronpy.cli.parser import add_command, add_group, count, when
@@ -25,7 +26,8 @@ STATES: Final = ("queued", "dispatched", "running", *FINAL)
 
 
 def add_commands(commands: Subcommands) -> None:
-    group = add_group(commands, "execution", "look into what ran and what is running, and end it")
+    about = "look into what ran and what is running, and end it"
+    group = add_group(commands, "execution", about, aliases=["run"])
 
     listing = add_command(
         group,
@@ -74,6 +76,7 @@ def add_commands(commands: Subcommands) -> None:
         examples=["dkron execution tail backup", "dkron execution tail"],
     )
     tail.add_argument("job", metavar="JOB", nargs="?", default="")
+    stats.add_command_to(group)
 
 
 def states(text: str) -> str:

@@ -12,8 +12,10 @@ from dkronpy.cli import (
     agent,
     backfills,
     backup,
+    calendars,
     check,
     cluster,
+    completion,
     config,
     executions,
     exporter,
@@ -23,10 +25,13 @@ from dkronpy.cli import (
     keyring,
     links,
     nodes,
+    report,
     schedules,
     settings,
+    shell,
     tools,
     triggers,
+    watch,
 )
 from dkronpy.cli.context import Context
 from dkronpy.cli.exits import CommandError, Exit
@@ -80,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
         links,
         executions,
         groups,
+        calendars,
         cluster,
         nodes,
         keyring,
@@ -88,6 +94,10 @@ def build_parser() -> argparse.ArgumentParser:
         backup,
         config,
         check,
+        report,
+        watch,
+        shell,
+        completion,
         exporter,
         tools,
     ):

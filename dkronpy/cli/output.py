@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -225,14 +225,22 @@ class Output:
         fitted = fit(
             {column: texts for column, texts in cells.items() if not column.rank or any(texts)}, self._console.width
         )
-        self._line([self._cell(column.title, width, column, "bold") for column, width in fitted.items()])
+        lines = [_line([self._cell(column.title, width, column, "bold") for column, width in fitted.items()])]
         for row in zip(*(cells[column] for column in fitted), strict=True):
-            self._line(
+            found = _line(
                 [
                     self._cell(text, width, column, column.style(text) if callable(column.style) else column.style)
                     for text, (column, width) in zip(row, fitted.items(), strict=True)
                 ]
             )
+            lines.append(found)
+        self._show(lines)
+
+    def _show(self, lines: Sequence[str]) -> None:
+        """Print lines, through a pager where a terminal is too low for them."""
+        text = "".join(f"{line}\n" for line in lines)
+        if not (sys.stdout.isatty() and len(lines) >= self._console.height and page(text)):
+            self.write(text)
 
     def _cell(self, text: str, width: int, column: Column, style: str) -> str:
         """A text as wide as its column."""
@@ -244,8 +252,34 @@ class Output:
         space = " " * (width - length)
         return space + self.styled(text, style) if column.right else self.styled(text, style) + space
 
-    def _line(self, cells: Sequence[str]) -> None:
-        self.line(_GAP.join(cells).rstrip())
+
+def _line(cells: Sequence[str]) -> str:
+    return _GAP.join(cells).rstrip()
+
+
+def page(text: str) -> bool:
+    """Let people read a text by the pager that PAGER names (default: less; none if it is empty or `cat`). Whether there
+    is one."""
+    import shlex
+    import shutil
+    import subprocess
+
+    command = shlex.split(os.environ.get("PAGER", "less"))
+    if not command or command == ["cat"] or shutil.which(command[0]) is None:
+        return False
+    # Colours as they are, long lines cut, and no waiting where all fits.
+    environment = {"LESS": "FRSX", **os.environ}
+    with _writing():
+        sys.stdout.flush()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as pager:
+        with suppress(BrokenPipeError):  # left before its end
+            pager.communicate(text.encode(errors="backslashreplace"))
+        while pager.poll() is None:
+            try:
+                pager.wait()
+            except KeyboardInterrupt:  # the pager's own business
+                continue
+    return True
 
 
 def fit(cells: Mapping[Column, Sequence[str]], width: int) -> dict[Column, int]:

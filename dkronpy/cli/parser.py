@@ -52,10 +52,11 @@ def global_options() -> argparse.ArgumentParser:
     return options
 
 
-def add_group(commands: Subcommands, name: str, about: str) -> Subcommands:
-    """A command that only holds others: `dkron job …`."""
+def add_group(commands: Subcommands, name: str, about: str, *, aliases: Sequence[str] = ()) -> Subcommands:
+    """A command that only holds others: `dkron job …`; `aliases` are other names that it has."""
     group = commands.add_parser(
         name,
+        aliases=aliases,
         help=about,
         description=about[:1].upper() + about[1:] + ".",
         parents=[global_options()],

@@ -212,7 +212,7 @@ class AsyncClient:
             for item in found[:left] if limit else found:
                 yield item
             left -= len(found)
-            cursor = headers.get("X-Next-Cursor") if found and (left > 0 or not limit) else None
+            cursor = headers.get("X-Next-Cursor") if left > 0 or not limit else None
 
     async def add_executions(self, job: str, executions: Sequence[Mapping[str, Any]]) -> int:
         """Write finished executions from elsewhere into a job's history; returns how many."""
