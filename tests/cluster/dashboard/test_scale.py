@@ -2,6 +2,7 @@
 is left open does not grow.
 
 In CI the history has 20,000 executions and the page is watched for 20 s; with --full it has a million, for ten minutes.
+What is measured is told with `--junitxml FILE`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.support.browser import Browser
 from tests.support.machine import measured
 from tests.support.processes import HOST, ROOT, free_port, until
 
+Record = Callable[[str, object], None]
 JOBS = 10_000
 EXECUTIONS = 1_000_000 if FULL else 20_000
 RATE = 50
@@ -53,7 +55,7 @@ def browser() -> Generator[Browser]:
 
 
 @pytest.mark.timeout(300 if not FULL else 1200)
-def test_views_are_quick(large: str, browser: Browser) -> None:
+def test_views_are_quick(large: str, browser: Browser, record_property: Record) -> None:
     views = {
         "/jobs": (".table .name", "job-00000"),
         "/jobs?page=150": (".table .name", "job-07450"),
@@ -72,12 +74,14 @@ def test_views_are_quick(large: str, browser: Browser) -> None:
             for address, shown in views.items():
                 took.setdefault(address, []).append(browser.takes(address, *shown))
                 browser.takes("/nowhere", "h1", "There is no such view")
+    for view, all in took.items():
+        record_property(f"seconds {view}", [round(seconds, 3) for seconds in all])
     slow = {view: all for view, all in took.items() if min(all) > machine.allowed(FIRST if view == "first" else LATER)}
     assert slow == {}
     assert browser.complaints() == []
 
 
-def test_first_load_is_light(large: str, browser: Browser) -> None:
+def test_first_load_is_light(large: str, browser: Browser, record_property: Record) -> None:
     browser.command("Network.clearBrowserCache", {})
     browser.open("about:blank")
     browser.open(f"{large}/ui/#/")
@@ -86,13 +90,14 @@ def test_first_load_is_light(large: str, browser: Browser) -> None:
     sizes = f"return {entries}.filter((e) => e.name.includes('/ui/')).map((e) => [e.name, e.transferSize])"
     files = browser.script(sizes)
     weight = sum(size for _, size in files)
+    record_property("bytes", weight)
     assert len(files) > 30
     assert 20_000 < weight <= WEIGHT
     assert all("uplot.js" not in name and "/later/" not in name for name, _ in files)
 
 
 @pytest.mark.timeout(120 + 2 * WATCHED)
-def test_a_page_that_is_left_open_does_not_grow(large: str, browser: Browser) -> None:
+def test_a_page_that_is_left_open_does_not_grow(large: str, browser: Browser, record_property: Record) -> None:
     browser.open("about:blank")
     browser.open(f"{large}/ui/#/runs")
     browser.find(".table .state", "Running")
@@ -102,6 +107,7 @@ def test_a_page_that_is_left_open_does_not_grow(large: str, browser: Browser) ->
     before, nodes_before = browser.memory()
     time.sleep(WATCHED)
     after, nodes_after = browser.memory()
+    record_property("heap and nodes", [(before, nodes_before), (after, nodes_after)])
     assert browser.script(rows) != first, "it was live"
     assert after - before < 2_000_000, f"{before:,} bytes became {after:,}"
     assert nodes_after - nodes_before < 3000, f"{nodes_before:,} nodes became {nodes_after:,}"
