@@ -119,6 +119,16 @@ class Browser:
         """Type it in place of what is there, as people do: the page follows each key."""
         self.find(selector).send_keys(Keys.CONTROL, "a", Keys.NULL, text)
 
+    def type_time(self, selector: str, time: str) -> None:
+        """Give an input this time, YYYY-MM-DDTHH:MM:SS: what its keys do depends on the system's language."""
+        self.find(selector)
+        self.script(
+            "const one = document.querySelector(arguments[0]); one.value = arguments[1];"
+            "one.dispatchEvent(new Event('input', {bubbles: true}))",
+            selector,
+            time,
+        )
+
     def press(self, key: str) -> None:
         """Press a key by the name that Selenium gives it, such as `Tab`, where the focus is."""
         ActionChains(self.driver).send_keys(getattr(Keys, key.upper())).perform()

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from aiohttp import ClientSession, ClientTimeout, web
+from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, web
 
 from tests.support.processes import HOST, free_port
 
@@ -38,7 +38,11 @@ async def _serve(here: int, port: int, prefix: str) -> web.AppRunner:
         path = request.raw_path.removeprefix(prefix)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
         url, body = f"http://{HOST}:{port}{path}", await request.read()
-        async with session.request(request.method, url, headers=headers, data=body, allow_redirects=False) as answer:
+        try:
+            answer = await session.request(request.method, url, headers=headers, data=body, allow_redirects=False)
+        except ClientConnectionError:
+            return web.Response(status=502)
+        async with answer:
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
             response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)

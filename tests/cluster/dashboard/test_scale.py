@@ -2,7 +2,7 @@
 is left open does not grow.
 
 In CI the history has 20,000 executions and the page is watched for 20 s; with --full it has a million, for ten minutes.
-What is measured is told with `--junitxml FILE`.
+What is measured is told with `-o junit_family=xunit1 --junitxml FILE`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Tokens are asked for, stay out of addresses and give what they allow; all behind a proxy with a path of its own."""
+"""Tokens are asked for, stay out of addresses and give what they allow, behind a proxy with a path of its own; a server
+that is away is told of, and that it is back."""
 
 from __future__ import annotations
 
@@ -48,4 +49,10 @@ def test_sign_in_with_a_token_that_reads_and_one_that_writes(
         asked = browser.requests()
         assert [url for url in asked if READ in url or WRITE in url] == []
         assert [url for url in asked if url.startswith("http") and not url.startswith(address)] == []
+        agent.kill()
+        browser.shows("This server can't be reached; what is shown may be old.")
+        agent.start()
+        browser.until("!document.body.innerText.includes('reached')", within=30)
         browser.open("about:blank")
+        browser.complaints()  # of a server that was away
+        browser.requests()

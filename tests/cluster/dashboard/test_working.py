@@ -140,10 +140,7 @@ def test_a_run_at_a_later_time_is_shown_and_cancelled(dashboard: Dashboard) -> N
     dashboard.job("later", schedule="@every 1h")
     dashboard.open("/jobs/later")
     browser.click("button", "Run with …")
-    browser.script(
-        "const one = document.querySelector('#run-at'); one.value = '2035-05-06T07:08:09';"
-        "one.dispatchEvent(new Event('input', {bubbles: true}))"
-    )
+    browser.type_time("#run-at", "2035-05-06T07:08:09")
     browser.fill("#run-env", "SIZE=3")
     browser.fill("#run-why", "stocktaking")
     browser.click("dialog button", "Run")
@@ -152,3 +149,18 @@ def test_a_run_at_a_later_time_is_shown_and_cancelled(dashboard: Dashboard) -> N
     browser.click(".list button", "Cancel")
     browser.until("!document.body.innerText.includes('stocktaking')")
     assert dashboard.server.call("GET", "/v1/jobs/later/triggers") == []
+
+
+def test_fires_of_the_past_are_shown_before_they_are_run(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    dashboard.job("past", schedule="0 0 * * * *", tags={"server": "true:1"})
+    dashboard.open("/jobs/past?tab=runs")
+    browser.click("button", "Run fires of the past …")
+    browser.type_time("#backfill-from", "2020-01-01T00:00:00")
+    browser.type_time("#backfill-to", "2020-01-01T02:30:00")
+    browser.click("dialog button", "Show what would run")
+    browser.shows("3 fires would run", "1 Jan 2020, 02:00:00")
+    assert dashboard.server.call("GET", "/v1/jobs/past")["success_count"] == 0
+    browser.click("dialog button", "Run 3 fires")
+    browser.shows("3 fires of past are run.", "by a backfill")
+    until(lambda: dashboard.server.call("GET", "/v1/jobs/past")["success_count"] == 3, 30, "they ran")

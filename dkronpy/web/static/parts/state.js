@@ -75,5 +75,5 @@ export function reasonOf(run) {
 }
 
 export const TRIGGERS = {
-  schedule: 'on schedule', manual: 'by hand', parent: 'after its parent', create: 'when it was created', file: 'by a file', link: 'by a link',
+  schedule: 'on schedule', manual: 'by hand', parent: 'after its parent', backfill: 'by a backfill', create: 'when it was created', file: 'by a file', link: 'by a link',
 };

@@ -22,7 +22,7 @@ export function Calendar({ days, zone }) {
       aria-label="In the last year: ${totals.good} runs succeeded, ${totals.bad} did not, ${totals.none} fires did not run">
     ${cells.map(({ key, time }, index) => {
       const [x, y] = [Math.floor(index / 7) * CELL, (index % 7) * CELL + 14];
-      const first = index % 7 === 0 && key.endsWith('-01') === false && Number(key.slice(8)) <= 7;
+      const first = index % 7 === 0 && Number(key.slice(8)) <= 7; // the month's first Monday
       return html`<g key=${key}>${first && html`<text x=${x} y="10">${show(time, 'month', zone)}</text>`}
         <${Day} x=${x} y=${y} day=${days[key]} most=${most} title=${show(time, 'day', zone)} /></g>`;
     })}
