@@ -16,7 +16,7 @@ from dkronpy.api.requests import time
 from dkronpy.api.shapes import ExecutionShape, execution_shape, time_or_null
 from dkronpy.history.contract import Query
 from dkronpy.model.duration import SECOND, format_duration
-from dkronpy.model.execution import Execution, Reason, State
+from dkronpy.model.execution import Execution, Reason, State, Trigger
 from dkronpy.model.job import Concurrency, Edit, Job, JobState
 from dkronpy.model.records import Cursor
 from dkronpy.model.spec import to_document
@@ -110,7 +110,7 @@ class ExplainRoutes:
         edit, fire = in_force(await self._services.jobs.edits(name), second, at)
         job = None if edit is None else edit.job
         schedule = None if job is None else _readable(job)
-        executions = await self._recorded(name, second, fire)
+        executions = [*await self._backfilled(name, second), *await self._recorded(name, second, fire)]
         if executions:
             verdict, words = _from_records(executions)
         elif job is None:
@@ -151,6 +151,20 @@ class ExplainRoutes:
         never_ran = frozenset({State.SKIPPED, State.MISSED})
         older, _ = await self._context.ledger.page(Query(job=name, states=never_ran, until=fire), limit=1)
         return [execution for execution in older if execution.last >= fire]
+
+    async def _backfilled(self, name: str, second: int) -> list[Execution]:
+        """The executions of that second's fires in the job's newest backfill: their groups are of when they ran."""
+        held = self._services.mirror.backfills.get(name)
+        if held is None or not any(second <= fire < second + SECOND for fire in held.value.fires):
+            return []
+        found: list[Execution] = []
+        cursor: str | None = None
+        while True:
+            query = Query(job=name, since=held.value.since)
+            page, cursor = await self._context.ledger.page(query, limit=1000, cursor=cursor)
+            found += [e for e in page if e.trigger is Trigger.BACKFILL and second <= e.fire < second + SECOND]
+            if cursor is None:
+                return found
 
     def _to_come(self, job: Job, fire: int) -> tuple[Verdict, str]:
         """Whether a fire that is to come will run, as things stand."""

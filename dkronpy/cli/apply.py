@@ -313,5 +313,5 @@ def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     for key, value in document.items():
         if isinstance(value, dict):
             yield from _flat(cast("dict[str, Any]", value), f"{prefix}{key}.")
-        else:
+        elif value is not None:
             yield f"{prefix}{key}", value

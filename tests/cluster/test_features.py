@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,31 @@ def test_an_ephemeral_job_goes_once_it_has_succeeded(node: Agent, witness: Witne
 
 
 # ---- what starts a run
+
+
+def test_what_parents_have_met_and_a_backfill_survive_kill_9(node: Agent, witness: Witness) -> None:
+    """Every fire runs once, and the job after both parents once, with their runs told."""
+    for name in ("load", "check"):
+        node.job(name, "true")
+    node.job("both", witness.note("both"), schedule="", depends_on={"parents": ["load", "check"]})
+    node.job("hourly", f"sleep 0.3; {witness.note('$DKRON_FIRE_TIME')}", schedule="@hourly", disabled=True)
+    load = node.run("load")
+    node.ended("load", load)
+    until(lambda: any(p["met"] for p in node.get("/v1/jobs/both/graph")["jobs"][0]["parents"]), 10, "one is met")
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    fires = [(now - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:00:00Z") for hours in range(9, 1, -1)]
+    wanted = {"from": fires[0], "to": fires[-1], "parallel": 2}
+    assert node.post("/v1/jobs/hourly/backfill", wanted, status=201)["fires"] == fires
+    until(lambda: len(witness.lines()) > 2, 10, "some fires are run")
+    node.kill()
+    node.start()
+    check = node.run("check")
+    until(lambda: node.get("/v1/jobs/hourly/backfill")["state"] == "finished", 20, "the backfill ends")
+    until(lambda: "both" in witness.lines(), 10, "the job after both runs")
+    assert Counter(witness.lines()) == Counter([*fires, "both"])
+    (after,) = node.executions("both")
+    assert {(run["job"], run["group"]) for run in after["parents"]} == {("load", load), ("check", check)}
+    assert {e["fire_time"]: e["trigger"] for e in node.executions("hourly")} == dict.fromkeys(fires, "backfill")
 
 
 def test_a_child_runs_once_for_each_success_of_its_parent(node: Agent, witness: Witness) -> None:

@@ -103,6 +103,12 @@ async def test_a_backfill_from_its_beginning_to_its_end(node: ApiNode, api: Test
     await node.fly(run)
     async with api.get("/v1/jobs/job1/backfill") as response:
         assert await response.json() == {**backfill, "started": 2, "in_flight": 1}
+    async with api.get(f"/v1/jobs/job1/explain?at={at(1)}") as response:
+        told = await response.json()
+    assert (told["verdict"], told["fire_time"]) == ("in_flight", at(1))
+    assert told["explanation"] == f"by backfill: {NODE} running (attempt 1)"
+    async with api.get(f"/v1/jobs/job1/explain?at={at(2)}") as response:
+        assert (await response.json())["verdict"] == "no_job"
     async with api.delete("/v1/jobs/job1/backfill") as response:
         cancelled = await response.json()
     assert (cancelled["state"], cancelled["cancelled_by"]) == ("cancelling", "api")
