@@ -58,7 +58,7 @@ class Owned(JobError):
 
     def __init__(self, job: Job) -> None:
         told = f"job {job.name!r} comes from the directory {job.source} on the servers: change it there"
-        super().__init__("source", f"{told}, or take it over with ?take=true")
+        super().__init__("source", f"{told}, or take it over (dkron job take {job.name}, ?take=true)")
 
 
 class EditConflict(JobError):

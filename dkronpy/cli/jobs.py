@@ -74,6 +74,15 @@ def add_commands(commands: Subcommands) -> None:
 
     triggers.add_commands_to(group)
 
+    take = add_command(
+        group,
+        "take",
+        take_job,
+        "take a job over from the directory on the servers that it comes from",
+        more="It can then be changed and deleted like any. As long as the directory defines it, its server says so.",
+    )
+    take.add_argument("name", metavar="JOB")
+
     toggle = add_command(group, "toggle", toggle_job, "disable an enabled job, or enable a disabled one")
     toggle.add_argument("name", metavar="JOB")
 
@@ -239,6 +248,12 @@ def delete_jobs(context: Context, arguments: Namespace) -> Exit:
             deleted.append(context.client.delete_job(name))  # noqa: PERF401  # what was deleted before an error counts
     finally:
         context.output.done(deleted, "\n".join(f"{job['name']} is deleted." for job in deleted))
+    return Exit.OK
+
+
+def take_job(context: Context, arguments: Namespace) -> Exit:
+    job = context.client.take_job(arguments.name)
+    context.output.done(job, f"{job['name']} comes from no directory.")
     return Exit.OK
 
 

@@ -83,6 +83,10 @@ class AsyncClient:
     async def delete_job(self, name: str) -> Job:
         return cast("Job", await self._ask("DELETE", _job(name)))
 
+    async def take_job(self, name: str) -> Job:
+        """Take a job over from the directory on the servers that it comes from."""
+        return cast("Job", await self._ask("PATCH", _job(name), query={"take": "true"}, body={}))
+
     async def toggle_job(self, name: str) -> Job:
         """Disable an enabled job, or enable a disabled one."""
         return cast("Job", await self._ask("POST", f"{_job(name)}/toggle"))

@@ -86,6 +86,10 @@ class Client:
     def delete_job(self, name: str) -> Job:
         return cast("Job", self._ask("DELETE", _job(name)))
 
+    def take_job(self, name: str) -> Job:
+        """Take a job over from the directory on the servers that it comes from."""
+        return cast("Job", self._ask("PATCH", _job(name), query={"take": "true"}, body={}))
+
     def toggle_job(self, name: str) -> Job:
         """Disable an enabled job, or enable a disabled one."""
         return cast("Job", self._ask("POST", f"{_job(name)}/toggle"))

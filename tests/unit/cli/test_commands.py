@@ -225,6 +225,12 @@ def test_deleting_stops_at_what_is_not_there(dkron: Dkron, server: FakeServer) -
     assert [request.path for request in server.requests] == ["/v1/jobs/a", "/v1/jobs/b"]
 
 
+def test_taking_a_job_over(dkron: Dkron, server: FakeServer) -> None:
+    server.on("PATCH", "/v1/jobs/a", make_job("a"))
+    assert dkron("job", "take", "a").out == "a comes from no directory.\n"
+    assert (server.requests[-1].query, server.requests[-1].body) == ({"take": "true"}, {})
+
+
 def test_toggle_says_how_it_is_now(dkron: Dkron, server: FakeServer) -> None:
     server.on("POST", "/v1/jobs/a/toggle", make_job("a", disabled=True))
     assert dkron("job", "toggle", "a").out == "a is disabled.\n"
