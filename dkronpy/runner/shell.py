@@ -91,7 +91,8 @@ def _locate(command: str, environment: Mapping[str, str]) -> str:
         path = os.path.join(directory, command)
         if os.access(path, os.X_OK) and os.path.isfile(path):
             return path
-    raise NotStartedError(f"command not found: {_shown(command)} is in no directory of PATH", 127)
+    hint = "if a shell is to read the command, set shell to true"
+    raise NotStartedError(f"command not found: {_shown(command)} is in no directory of PATH; {hint}", 127)
 
 
 def _stdin(payload: bytes | None) -> int:

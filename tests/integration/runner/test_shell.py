@@ -117,7 +117,7 @@ async def test_a_direct_command_is_split_and_found_in_the_path(agent: Agent):
 @pytest.mark.parametrize(
     ("config", "code", "words"),
     [
-        ({"command": "no-such-command-here"}, 127, "is in no directory of PATH"),
+        ({"command": "no-such-command-here"}, 127, "is in no directory of PATH; if a shell is to read"),
         ({"command": "/no/such/file x"}, 127, "command not found: '/no/such/file'"),
         ({"command": "/etc/passwd"}, 126, "Permission denied"),
         ({"command": "/tmp"}, 126, "cannot execute"),
