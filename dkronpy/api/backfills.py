@@ -82,8 +82,10 @@ class BackfillRoutes:
 
     async def all(self, request: web.Request) -> web.Response:
         """The newest of each job that has had one, those asked for last first."""
-        found = sorted(self._mirror.backfills.items(), key=lambda item: -item[1].value.since)
-        return answer(request, [self._shape(name, held.value) for name, held in found if name in self._mirror.jobs])
+        held = ((name, self._newest(job.value)) for name, job in self._mirror.jobs.items())
+        found = [(name, backfill.value) for name, backfill in held if backfill is not None]
+        found.sort(key=lambda item: -item[1].since)
+        return answer(request, [self._shape(*item) for item in found])
 
     async def get(self, request: web.Request) -> web.Response:
         name = request.match_info["job"]
@@ -92,7 +94,7 @@ class BackfillRoutes:
     async def ask(self, request: web.Request) -> web.Response:
         """Chooses the fires by the records and asks, durably, for their runs; with `dry_run` only tells which."""
         job = self._context.held(name := request.match_info["job"])
-        old = self._mirror.backfills.get(name)
+        there, old = self._mirror.backfills.get(name), self._newest(job.value)
         now = self._services.now()
         spec, start, end = parse_backfill(await json_object(request), now)
         if job.value.dependency is not None:
@@ -106,7 +108,7 @@ class BackfillRoutes:
         choice = await self._choose(job.value, start, end, spec.policy, before, later=old is not None)
         told = {"fires": [rfc3339(fire) for fire in choice.fires], "left_out": choice.left_out}
         wanted = Backfill(
-            now if old is None else max(now, old.value.since + 1),
+            max(now, job.value.created, 0 if old is None else old.value.since + 1),
             by(request),
             start,
             end,
@@ -117,7 +119,7 @@ class BackfillRoutes:
         )
         if spec.dry_run or not choice.fires:
             return answer(request, {**told, "backfill": None})
-        if not await self._services.backfills.put(wanted, job, old):
+        if not await self._services.backfills.put(wanted, job, there):
             raise Problem(409, f"job {name!r}, or its backfill, was changed meanwhile: ask again")
         headers = {"Location": request.path}
         return answer(request, {**told, "backfill": self._shape(name, wanted)}, status=201, headers=headers)
@@ -131,9 +133,13 @@ class BackfillRoutes:
         cancelled = await self._services.backfills.cancel(name, by=by(request))
         return answer(request, self._shape(name, cancelled or held.value))
 
+    def _newest(self, job: Job) -> Held[Backfill] | None:
+        """The job's newest backfill; none that was of a deleted job of this name."""
+        found = self._mirror.backfills.get(job.name)
+        return None if found is None or found.value.since < job.created else found
+
     def _held(self, name: str) -> Held[Backfill]:
-        self._context.held(name)
-        found = self._mirror.backfills.get(name)
+        found = self._newest(self._context.held(name).value)
         if found is None:
             raise Problem(404, f"job {name!r} has had no backfill")
         return found

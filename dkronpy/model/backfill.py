@@ -23,8 +23,10 @@ class BackfillPolicy(StrEnum):
 
 
 class Backfill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A durable request to run fires of the past, the newest one of its job; only cancelling changes it. `since` (ns)
-    is when it was asked for, and names it; (`start`, `end`] is the range asked for."""
+    """A durable request to run fires of the past, the newest one of its job; only cancelling changes it.
+
+    `since` (ns) is when it was asked for, and names it; one from before its job was created was of a deleted job.
+    (`start`, `end`] is the range asked for."""
 
     since: int
     by: str

@@ -28,7 +28,7 @@ def backfill(board: Board, step: Step, now: int, limit: int) -> None:
     """Start what backfills still want, as far as it may and there is room; end those that are over."""
     for name, wanted in list(board.backfills.items()):
         job = board.jobs.get(name)
-        if job is None or name in board.debts or not step.room(3, limit):
+        if job is None or wanted.since < job.created or name in board.debts or not step.room(3, limit):
             continue
         state = board.state(name)
         progress = was = progress_of(wanted, state)

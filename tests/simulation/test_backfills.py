@@ -191,3 +191,11 @@ def test_it_goes_with_its_job() -> None:
     world.advance(10 * SECOND)
     assert not done(world, "a")
     assert not world.store.groups
+
+
+def test_one_that_is_left_of_a_deleted_job_is_not_run() -> None:
+    world = quick()
+    old = msgspec.structs.replace(wanted(world, 2), since=world.store.jobs["a"].created - 1)
+    world.backfill("a", old)
+    world.advance(5 * SECOND)
+    assert not done(world, "a")

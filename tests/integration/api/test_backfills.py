@@ -139,6 +139,18 @@ async def test_nothing_is_run_that_the_leader_has_still_to_decide(node: ApiNode,
     assert not node.mirror.backfills
 
 
+async def test_a_backfill_of_a_deleted_job_is_none_of_the_next(node: ApiNode, api: TestClient) -> None:
+    await ready(node, api)
+    await ask(api, 201, dry_run=False)
+    record = msgspec.structs.replace(node.mirror.backfills["job1"].value, since=FIRST)
+    await node.write(Put(node.keys.backfill("job1"), encode(record)))
+    async with api.get("/v1/backfills") as response:
+        assert await response.json() == []
+    await problem(await api.get("/v1/jobs/job1/backfill"), 404)
+    await ask(api, 201, dry_run=False)
+    assert node.mirror.backfills["job1"].value.since == NOW
+
+
 async def create_again(api: TestClient) -> None:
     async with api.patch("/v1/jobs/job1", json={"owner": "me"}) as response:
         assert response.status == 200

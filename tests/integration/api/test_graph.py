@@ -127,3 +127,17 @@ async def test_the_graph(node: ApiNode, api: TestClient) -> None:
     told = (await get(api, "/v1/jobs/report/explain"))["explanation"]
     assert told.startswith("the job runs after a success of load and a run of check that end within 2h of each other")
     assert told.endswith("met so far: check by group 5, at 2026-11-18T11:05:40Z; still to come: load")
+
+
+async def test_a_job_has_so_many_children(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dkronpy.catalog.jobs.MAX_CHILDREN", 2)
+    monkeypatch.setattr("dkronpy.api.restore.MAX_CHILDREN", 2)
+    await create(api, "load")
+    for name in ("a", "b"):
+        await create(api, name, schedule="", parent_job="load")
+    more = {**job("c"), "parent_job": "load"}
+    assert "the parent of 2 jobs already" in await problem(await api.post("/v1/jobs", json=more), 400, "parent_job")
+    told = await problem(await api.post("/v1/restore", json=[more]), 400, "load.dependent_jobs")
+    assert "at most 2 others" in told
+    async with api.patch("/v1/jobs/b", json={"owner": "me"}) as response:
+        assert response.status == 200
