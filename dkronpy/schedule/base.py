@@ -84,4 +84,6 @@ def upcoming(schedule: Schedule, after: int, count: int) -> list[int]:
 
 def env_at(schedule: Schedule, fire: int) -> dict[str, str]:
     """What a schedule's fire gives to the environment of its runs; of several at the same time the last one wins."""
+    if isinstance(schedule, Atom):
+        return {}
     return {name: value for source in schedule.sources(fire) for name, value in source.env.items()}

@@ -41,7 +41,9 @@ def automatic(job: Job, execution: Execution, state: JobState | None, epoch: int
     if state is not None:
         env.update(previous(state))
     # What people write may hold a NUL, which no environment does.
-    return {name: value.replace("\0", "") for name, value in env.items()}
+    if "\0" in "".join(env.values()):
+        return {name: value.replace("\0", "") for name, value in env.items()}
+    return env
 
 
 def previous(state: JobState) -> Mapping[str, str]:

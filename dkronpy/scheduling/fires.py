@@ -97,7 +97,9 @@ class Timeline:
         """Schedule `job` by this definition only, from its first fire after `after` on."""
         self._puts += 1
         self._jobs[job.name] = (job, schedule, self._puts)
-        self._push(job, schedule, after, self._puts)
+        fire = self._next(job, schedule, after)
+        if fire is not None:
+            heapq.heappush(self._heap, (fire, job.name, self._puts))
 
     def remove(self, name: str) -> None:
         """The job fires no more; no error if it did not."""
@@ -116,15 +118,14 @@ class Timeline:
 
     def pop(self) -> tuple[int, Job, Schedule]:
         """Take the head off and schedule the job's next fire."""
-        time, name, put = heapq.heappop(self._heap)
+        time, name, put = self._heap[0]
         job, schedule, _ = self._jobs[name]
-        self._push(job, schedule, time, put)
+        fire = self._next(job, schedule, time)
+        if fire is None:
+            heapq.heappop(self._heap)
+        else:
+            heapq.heapreplace(self._heap, (fire, name, put))
         return time, job, schedule
-
-    def _push(self, job: Job, schedule: Schedule, after: int, put: int) -> None:
-        fire = self._next(job, schedule, after)
-        if fire is not None:
-            heapq.heappush(self._heap, (fire, job.name, put))
 
     def _next(self, job: Job, schedule: Schedule, after: int) -> int | None:
         if job.disabled or job.starts_at is not None or job.expires_at is not None:
