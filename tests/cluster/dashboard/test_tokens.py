@@ -26,6 +26,7 @@ def test_sign_in_with_a_token_that_reads_and_one_that_writes(
         browser.fill("#token", "wrong-token-wrong-token")
         browser.click("button", "Sign in")
         browser.shows("The server did not take this token.")
+        assert browser.violations() == []
         browser.fill("#token", READ)
         browser.click("button", "Sign in")
         browser.shows("There are no jobs yet.", "The token reader may only read")

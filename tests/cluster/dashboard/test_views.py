@@ -47,6 +47,7 @@ def views(dashboard: Dashboard) -> dict[str, str]:
         f"/jobs/view-bad/executions/{run}": "exit code 3",
         f"/jobs/view-nowhere/executions/{skipped}": "no alive node had its tags",
         "/runs?status=failed": "view-bad",
+        "/runs?output=oops&trigger=manual&exit_code=3": "view-bad",
         "/nodes": "leader",
         f"/nodes/{dashboard.server.name}": "view-good",
         "/load": "at most",

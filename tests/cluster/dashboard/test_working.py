@@ -70,6 +70,7 @@ def test_edit_shows_the_difference_and_refuses_what_is_old(dashboard: Dashboard)
     )
     browser.click("button", "Save …")
     browser.shows("Save edited?", "schedule", "@every 1h", "@every 2h")
+    assert browser.violations() == []
     dashboard.server.call("PATCH", "/v1/jobs/edited", {"owner": "somebody"})
     browser.click("dialog button", "Save")
     browser.shows("It was not saved.", "read it again")
@@ -137,15 +138,23 @@ def test_pause_and_go_on(dashboard: Dashboard) -> None:
 
 def test_a_run_at_a_later_time_is_shown_and_cancelled(dashboard: Dashboard) -> None:
     browser = dashboard.browser
-    dashboard.job("later", schedule="@every 1h")
+    parameters = [{"name": "SIZE", "type": "integer"}, {"name": "COLOUR", "default": "red", "choices": ["red", "blue"]}]
+    dashboard.job("later", schedule="@manually", parameters=parameters)
     dashboard.open("/jobs/later")
-    browser.click("button", "Run with …")
+    browser.click("button", "Run now")  # which can't be without a size
     browser.type_time("#run-at", "2035-05-06T07:08:09")
-    browser.fill("#run-env", "SIZE=3")
+    browser.fill("#run-parameter-SIZE", "3")
+    browser.click("#run-parameter-COLOUR option", "blue")
+    browser.fill("#run-env", "MORE=yes")
+    assert browser.violations() == []
     browser.fill("#run-why", "stocktaking")
     browser.click("dialog button", "Run")
     browser.shows("Asked to run", "stocktaking", "2035")
-    assert dashboard.server.call("GET", "/v1/jobs/later/triggers")[0]["env"] == {"SIZE": "3"}
+    assert dashboard.server.call("GET", "/v1/jobs/later/triggers")[0]["env"] == {
+        "SIZE": "3",
+        "COLOUR": "blue",
+        "MORE": "yes",
+    }
     browser.click(".list button", "Cancel")
     browser.until("!document.body.innerText.includes('stocktaking')")
     assert dashboard.server.call("GET", "/v1/jobs/later/triggers") == []

@@ -8,7 +8,7 @@ import { Strip } from './strip.js';
 
 const COLUMNS = [
   { title: 'Job', sort: 'name' }, { title: 'Schedule', sort: 'schedule' }, { title: 'Status', sort: 'status' }, { title: 'Last runs' },
-  { title: 'Success', sort: 'success_count', number: true }, { title: 'Failed', sort: 'error_count', number: true }, { title: 'Next fire', sort: 'next' },
+  { title: 'Succeeded', sort: 'success_count', number: true }, { title: 'Failed', sort: 'error_count', number: true }, { title: 'Next fire', sort: 'next' },
 ];
 
 export function JobsTable({ jobs, recent, sort, order, marked, onMark }) {
@@ -31,7 +31,7 @@ export function JobsTable({ jobs, recent, sort, order, marked, onMark }) {
       <td class="wide"><${ScheduleText} job=${job} /></td>
       <td><${JobStatus} job=${job} /></td>
       <td><${Strip} ticks=${recent[job.name]} /></td>
-      <td class="number" title="Runs that succeeded">${job.success_count.toLocaleString('en')}</td>
+      <td class="number" title="Runs that succeeded">${job.success_count.toLocaleString('en')} <span class="muted small">${rate(job)}</span></td>
       <td class="number ${job.error_count ? 'tone-bad' : 'muted'}" title="Runs that failed">${job.error_count.toLocaleString('en')}</td>
       <td class="nowrap" title=${job.next ? show(job.next, 'full', job.timezone) : ''}>${job.next ? relative(job.next) : html`<span class="muted">–</span>`}</td>
     </tr>`)}</tbody>
@@ -43,6 +43,11 @@ function Column({ title, sort, number, current, order }) {
   const turn = () => setQuery({ sort: sort === 'name' ? '' : sort, order: sorted && order === 'ASC' ? 'DESC' : '', page: '' });
   return html`<th scope="col" class=${number ? 'number' : ''} aria-sort=${sorted ? (order === 'ASC' ? 'ascending' : 'descending') : undefined}>
     ${sort ? html`<button type="button" class="sorter" onClick=${turn}>${title}${sorted ? (order === 'ASC' ? ' ↑' : ' ↓') : ''}</button>` : title}</th>`;
+}
+
+/** The share of runs that succeeded. */
+function rate({ success_count: good, error_count: bad }) {
+  return good + bad ? `${Math.floor((100 * good) / (good + bad))} %` : '';
 }
 
 export function ScheduleText({ job }) {

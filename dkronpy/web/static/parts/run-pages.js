@@ -16,7 +16,7 @@ export function RunPages({ path, query, beat, withJob = false, zone = '' }) {
   const page = useLoad((signal) => fetchPage(path, { ...query, cursor }, signal), [key, cursor, cursor ? 0 : beat]);
   return html`${page.error && html`<${Failure} error=${page.error} />`}
     ${page.data && html`<${Card} flush title="">
-      ${page.data.runs.length ? html`<${RunsTable} runs=${page.data.runs} withJob=${withJob} zone=${zone} />` : html`<${Empty}>No run is like that.<//>`}
+      ${page.data.runs.length ? html`<${RunsTable} runs=${page.data.runs} withJob=${withJob} zone=${zone} />` : html`<${Empty}>${page.data.next ? 'None of these is like that; older ones may be.' : 'No run is like that.'}<//>`}
       ${(cursors.length > 0 || page.data.next) && html`<nav class="pager" aria-label="Pages"><span class="grow"></span>
         <button type="button" class="button" disabled=${!cursors.length} onClick=${() => setCursors(cursors.slice(0, -1))}>Newer</button>
         <button type="button" class="button" disabled=${!page.data.next} onClick=${() => setCursors([...cursors, page.data.next])}>Older</button>

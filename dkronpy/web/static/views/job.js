@@ -54,21 +54,24 @@ export function Job({ name }) {
 function Marks({ job }) {
   return html`${job.disabled && html`<span class="pill">disabled</span>`}
     ${job.ephemeral && html`<span class="pill">ephemeral</span>`}
+    ${job.source && html`<span class="pill" title="Jobs of this directory are changed there">from ${job.source}</span>`}
     ${job.owner && html`<span class="muted">owned by ${job.owner}</span>`}`;
 }
 
 function Actions({ job }) {
   const [asking, setAsking] = useState(false);
   const path = jobPath(job.name);
+  const needy = job.parameters.some((parameter) => parameter.default === null);
+  const take = job.source ? { take: 'true' } : {};
   const run = (asked = {}) => attempt(() => post(`${path}/run`, asked), `${job.name} was asked to run.`);
   const turn = () => attempt(() => ask('PATCH', path, { body: { disabled: !job.disabled } }), job.disabled ? 'Enabled.' : 'Disabled.');
   const remove = async () => {
-    const text = `Delete ${job.name}? It fires no more, and its runs and their output are deleted with it.`;
+    const text = `Delete ${job.name}? It fires no more, and its runs and their output are deleted with it.${job.source ? ` It comes from ${job.source} on the servers.` : ''}`;
     if (!(await confirm('Delete the job', text, { action: 'Delete', danger: true }))) return;
-    if (await attempt(() => ask('DELETE', path), `${job.name} was deleted.`)) go(['jobs']);
+    if (await attempt(() => ask('DELETE', path, { query: take }), `${job.name} was deleted.`)) go(['jobs']);
   };
   return html`
-    <button type="button" class="button primary" onClick=${() => run()}><${Icon} name="play" />Run now</button>
+    <button type="button" class="button primary" onClick=${() => (needy ? setAsking(true) : run())}><${Icon} name="play" />Run now</button>
     <button type="button" class="button" onClick=${() => setAsking(true)}>Run with …</button>
     <a class="button" href=${href(['edit', job.name])}><${Icon} name="pencil" />Edit</a>
     <a class="button" href=${href(['new'], { from: job.name })}><${Icon} name="copy" />Clone</a>

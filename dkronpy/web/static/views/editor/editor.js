@@ -20,19 +20,20 @@ export function Editor({ name, from }) {
   const crumbs = html`<a href=${href(['jobs'])}>Jobs</a>${source && html` / <a href=${href(['jobs', source])}>${source}</a>`}`;
   return html`<${Heading} title=${title} crumbs=${crumbs} />
     ${error && html`<${Failure} error=${error} />`}
-    ${data && html`<${Form} key=${source} name=${name} before=${data.job} tag=${data.tag} start=${name || !from ? data.job : cloned(data.job)} />`}`;
+    ${data && html`<${Form} key=${source} name=${name} before=${data.job} tag=${data.tag} origin=${data.origin} start=${name || !from ? data.job : cloned(data.job)} />`}`;
 }
 
 async function fetchJob(name, signal) {
   const response = await ask('GET', jobPath(name), { signal });
-  return { job: definitionOf(await response.json()), tag: response.headers.get('ETag') };
+  const job = await response.json();
+  return { job: definitionOf(job), tag: response.headers.get('ETag'), origin: job.source };
 }
 
 function cloned(job) {
   return { ...job, name: `${job.name}-copy`, hash_id: job.hash_id === job.name ? '' : job.hash_id };
 }
 
-function Form({ name, before, tag, start }) {
+function Form({ name, before, tag, origin, start }) {
   const [draft, setDraft] = useState(start);
   const [beside, setBeside] = useState('preview');
   const [errors, setErrors] = useState([]);
@@ -51,7 +52,7 @@ function Form({ name, before, tag, start }) {
     setAsking(false);
     setBusy(true);
     try {
-      if (name) await ask('PUT', jobPath(name), { body: draft, headers: { 'If-Match': tag } });
+      if (name) await ask('PUT', jobPath(name), { body: draft, query: origin ? { take: 'true' } : {}, headers: { 'If-Match': tag } });
       else await ask('POST', 'jobs', { body: draft, headers: { 'If-None-Match': '*' } });
       toast(name ? `${name} was changed.` : `${draft.name} was created.`);
       go(['jobs', draft.name]);
@@ -87,6 +88,7 @@ function Form({ name, before, tag, start }) {
     </div>
     ${asking && html`<${Dialog} title="Save ${name}?" onClose=${() => setAsking(false)}>
       ${Object.keys(changes).length ? html`<${Difference} changes=${changes} />` : html`<p>Nothing differs.</p>`}
+      ${origin && html`<p class="tone-warn">It comes from ${origin} on the servers. Saving takes it over: from then on that directory does not change it.</p>`}
       <div class="actions"><button type="button" class="button" onClick=${() => setAsking(false)}>Back</button>
         <button type="button" class="button primary" onClick=${save}>Save</button></div>
     <//>`}
@@ -105,10 +107,10 @@ function Faults({ errors, rest }) {
 function Further({ draft }) {
   const told = [
     draft.schedules?.length && `${draft.schedules.length} further schedules`, draft.blackouts?.length && `${draft.blackouts.length} blackouts`,
-    draft.depends_on && 'several parents',
+    draft.depends_on && 'several parents', draft.parameters?.length && `${draft.parameters.length} parameters`,
   ].filter(Boolean);
-  return html`<p class="small muted further">${told.length ? `It also has ${told.join(', ')}: see the JSON. ` : ''}Further schedules (schedules), blackouts
-    and several parents (depends_on) are written as JSON.</p>`;
+  return html`<p class="small muted further">${told.length ? `It also has ${told.join(', ')}: see the JSON. ` : ''}Further schedules (schedules), blackouts,
+    several parents (depends_on) and parameters are written as JSON.</p>`;
 }
 
 /** Ask before an unsaved draft is left by closing the page. */
