@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Final
 
-import msgspec
 from aiohttp import web
 
 from dkronpy.api.answers import answer
 from dkronpy.api.context import Context
+from dkronpy.api.definitions import with_holidays
 from dkronpy.api.errors import Problem, invalid
 from dkronpy.api.requests import by, json_object
 from dkronpy.model.calendar import Calendar
 from dkronpy.model.calendar_spec import calendar_document, parse_calendar
-from dkronpy.model.duration import SECOND
 from dkronpy.model.fields import check_name
 from dkronpy.schedule import ScheduleError
-from dkronpy.schedule.public_holidays import holiday_days
-from dkronpy.scheduling.exclusions import calendar_spans
-
-YEARS_AHEAD: Final = 20
-"""For so long the public holidays are worked out when a calendar is written."""
 
 
 class CalendarRoutes:
@@ -71,11 +63,7 @@ class CalendarRoutes:
 
     def _checked(self, calendar: Calendar) -> Calendar:
         """The calendar with its public holidays. Raises Problem 400."""
-        year = datetime.fromtimestamp(self._services.now() // SECOND, UTC).year
         try:
-            found = holiday_days(calendar.holidays, range(year - 1, year + YEARS_AHEAD)) if calendar.holidays else ()
-            calendar = msgspec.structs.replace(calendar, holiday_days=found)
-            calendar_spans(calendar, "")
+            return with_holidays(calendar, self._services.now())
         except ScheduleError as error:
             raise invalid((error.field, str(error))) from None
-        return calendar

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import msgspec
 
+from dkronpy.model.calendar import Calendar
+from dkronpy.model.duration import SECOND
 from dkronpy.model.fields import SpecError
 from dkronpy.model.job import Job
 from dkronpy.model.spec import parse_spec, to_document, to_job
 from dkronpy.schedule import Schedule, ScheduleError
-from dkronpy.scheduling.exclusions import blackout_spans
+from dkronpy.schedule.public_holidays import holiday_days
+from dkronpy.scheduling.exclusions import blackout_spans, calendar_spans
 from dkronpy.scheduling.fires import compiled
 from dkronpy.scheduling.targeting import split_count
 
+YEARS_AHEAD: Final = 20
+"""For so long the public holidays are worked out when a calendar is written."""
 MAX_JOB: Final = 128_000
 """Bytes of a stored definition: a commit holds it twice, once as the job and once as the edit."""
 
@@ -91,3 +97,13 @@ def _is_past(schedule: Schedule, now: int) -> bool:
     """Whether it fired, and fires no more, not even within the grace it gives itself."""
     last = schedule.next(0) if schedule.next(now) is None else None
     return last is not None and last + (schedule.grace or 0) <= now
+
+
+def with_holidays(calendar: Calendar, now: int) -> Calendar:
+    """A calendar with its public holidays, from the year before `now` (ns) on. Raises ScheduleError for anything in it
+    that can't be read."""
+    year = datetime.fromtimestamp(now // SECOND, UTC).year
+    found = holiday_days(calendar.holidays, range(year - 1, year + YEARS_AHEAD)) if calendar.holidays else ()
+    calendar = msgspec.structs.replace(calendar, holiday_days=found)
+    calendar_spans(calendar, "")
+    return calendar

@@ -1,18 +1,20 @@
-"""`dkron job apply`: makes the server's jobs what files say. Everything is checked before anything is written."""
+"""`dkron apply` and `dkron job apply`: make the server's jobs, groups, calendars and settings what files say.
+Everything is checked before anything is written."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from dkronpy.cli.exits import CommandError, Exit
 from dkronpy.cli.fires import describe_fire
 from dkronpy.cli.output import Format, Listing, plain, state_style
 from dkronpy.cli.parser import add_command
-from dkronpy.client import Client, Conflict, Fire, Job, NotFound, Refused, Unavailable
+from dkronpy.cli.plans import Plan
+from dkronpy.cli.resources import KINDS, resource_plan, write_resource
+from dkronpy.client import Client, Conflict, Job, NotFound, Refused, Unavailable
 from dkronpy.model.spec import ScheduleSpec
 
 if TYPE_CHECKING:
@@ -25,69 +27,32 @@ if TYPE_CHECKING:
 
 _MORE = """\
 A file holds jobs as JSON or YAML: one, a list, or several documents; - is
-standard input. What a file leaves out gets its default. Each job is created,
+standard input. With kind: group, calendar or settings it holds one of those.
+What a file leaves out gets its default. Each job is created,
 replaced or left as it is; jobs that no file names are not touched. Nothing is
 written when any job is refused by the checks; a job that somebody else changes
 meanwhile is not overwritten."""
 _PREVIEW = 3
 """Fires shown of an old and of a new schedule."""
 _SCHEDULING = ("name", *ScheduleSpec.model_fields)
-_MISSING = object()
 
 
-@dataclass
-class Plan:
-    """What is to be done with one job. Documents are what users may write of a job, all fields filled in."""
-
-    place: str
-    new: dict[str, Any]
-    defaults: dict[str, Any]
-    old: dict[str, Any] | None = None
-    etag: str = ""
-    action: str = ""
-    """`created`, `changed`, `unchanged`; and after a write that was refused `conflict` or `refused`."""
-    problem: str = ""
-    fires: dict[str, list[Fire]] = field(default_factory=dict[str, "list[Fire]"])
-    """With --dry-run: the next fires by the `old` and by the `new` schedule, where they may differ."""
-
-    @property
-    def name(self) -> str:
-        return str(self.new["name"])
-
-    def changes(self) -> list[dict[str, Any]]:
-        """The fields that differ, of a new job from the defaults; nested ones with dots: {field, old, new}. What is
-        absent on one side is null."""
-        old, new = dict(_flat(self.old or self.defaults)), dict(_flat(self.new))
-        keys = [key for key in {**new, **old} if old.get(key, _MISSING) != new.get(key, _MISSING)]
-        return [{"field": key, "old": old.get(key) if self.old else None, "new": new.get(key)} for key in keys]
-
-    @property
-    def fields(self) -> list[str]:
-        """The fields that differ."""
-        return [str(change["field"]) for change in self.changes()]
-
-    def record(self) -> dict[str, Any]:
-        """As an object for JSON and YAML."""
-        return {
-            "name": self.name,
-            "action": self.action,
-            "changes": self.changes(),
-            **({"fires": self.fires} if self.fires else {}),
-            **({"problem": self.problem} if self.problem else {}),
-        }
+def add_commands(commands: Subcommands) -> None:
+    _add(commands, "dkron apply", "create or replace the jobs, groups, calendars and settings that files hold")
 
 
 def add_command_to(group: Subcommands) -> None:
+    _add(group, "dkron job apply", "create or replace the jobs that files hold")
+
+
+def _add(commands: Subcommands, name: str, about: str) -> None:
     command = add_command(
-        group,
+        commands,
         "apply",
         apply_files,
-        "create or replace the jobs that files hold",
+        about,
         more=_MORE,
-        examples=[
-            "dkron job apply jobs.yml --dry-run",
-            "dkron job show backup --format yaml | sed s/02:30/03:30/ | dkron job apply -",
-        ],
+        examples=[f"{name} jobs.yml --dry-run", f"dkron job show backup --format yaml | sed s/02:30/03:30/ | {name} -"],
     )
     command.add_argument("files", metavar="FILE", nargs="+")
     command.add_argument(
@@ -128,23 +93,24 @@ def _read(name: str) -> list[Document]:
     except ValueError as error:
         raise CommandError(str(error), Exit.USAGE) from error
     if not documents:
-        raise CommandError(f"{source} holds no job", Exit.USAGE)
+        raise CommandError(f"{source} holds nothing", Exit.USAGE)
     return documents
 
 
 def _check(client: Client, documents: Sequence[Document]) -> list[Plan]:
     """Plans for all jobs, parents before their children. Raises CommandError with every problem of every job."""
     problems: list[str] = []
-    plans: dict[str, Plan] = {}
+    found: dict[str, Plan] = {}
     for document in documents:
         try:
-            plan = _plan(client, document)
-            if plan.name in plans:
-                raise ValueError(f"{plan.name}: is given in {plans[plan.name].place} already; keep one of them")
-            plans[plan.name] = plan
+            plan = resource_plan(client, document) or _plan(client, document)
+            if plan.label in found:
+                raise ValueError(f"{plan.label}: is given in {found[plan.label].place} already; keep one of them")
+            found[plan.label] = plan
         except ValueError as error:
             problems.extend(f"{document.place}: {line}" for line in str(error).splitlines())
     ordered: dict[str, Plan] = {}
+    plans = {plan.name: plan for plan in found.values() if plan.kind == "job"}
     for plan in plans.values():
         try:
             _place(client, plan, plans, ordered)
@@ -152,8 +118,9 @@ def _check(client: Client, documents: Sequence[Document]) -> list[Plan]:
             field = "depends_on" if plan.new["depends_on"] else "parent_job"
             problems.append(f"{plan.place}: {plan.name}: {field}: {error}")
     if problems:
-        raise CommandError("nothing was written: not all jobs are valid", Exit.USAGE, tuple(problems))
-    return list(ordered.values())
+        raise CommandError("nothing was written: not all of it is valid", Exit.USAGE, tuple(problems))
+    # Calendars come before the jobs that name them.
+    return [*(plan for plan in found.values() if plan.kind != "job"), *ordered.values()]
 
 
 def _plan(client: Client, document: Document) -> Plan:
@@ -189,7 +156,7 @@ def _fields(value: object) -> dict[str, Any]:
     data = {**cast("dict[Any, Any]", value)}
     kind = data.pop("kind", "job")
     if kind != "job":
-        raise ValueError(f"kind: {kind!r} is not known; only job is")
+        raise ValueError(f"kind: {kind!r} is not known; there are job, {', '.join(KINDS)}")
     known = {*JobSpec.model_fields, *Job.__annotations__}
     problems: list[str] = []
     for key in data:
@@ -241,7 +208,7 @@ def _parents(document: Mapping[str, Any]) -> list[str]:
 
 
 def _preview(client: Client, plans: Iterable[Plan]) -> None:
-    for plan in plans:
+    for plan in (plan for plan in plans if plan.kind == "job"):
         before, after = (_schedule(document) for document in (plan.old, plan.new))
         if before == after:
             continue
@@ -261,7 +228,10 @@ def _write(client: Client, plan: Plan) -> None:
     if plan.action == "unchanged":
         return
     try:
-        client.put_job(plan.new, etag=plan.etag, create=plan.old is None)
+        if plan.kind == "job":
+            client.put_job(plan.new, etag=plan.etag, create=plan.old is None)
+        else:
+            write_resource(client, plan)
     except Conflict as error:
         plan.action, plan.problem = "conflict", f"it was changed meanwhile and is left as it is; apply again ({error})"
     except Unavailable:
@@ -276,18 +246,18 @@ def _print(context: Context, plans: Sequence[Plan], *, detailed: bool) -> None:
     if output.form.structured:
         output.data([plan.record() for plan in plans])
     elif output.form is Format.TABULAR:
-        rows = ({"name": plan.name, "action": plan.action, "fields": ",".join(plan.fields)} for plan in plans)
+        rows = ({"name": plan.label, "action": plan.action, "fields": ",".join(plan.fields)} for plan in plans)
         output.rows(rows, Listing((), ("name", "action", "fields")), "")
     else:
         for plan in plans:
             fields = f" ({', '.join(plan.fields)})" if plan.old and plan.fields and not detailed else ""
-            output.line(plain(f"{plan.action:9} {plan.name}{fields}"), state_style(plan.action))
+            output.line(plain(f"{plan.action:9} {plan.label}{fields}"), state_style(plan.action))
             if detailed:
                 for text, style in _difference(plan):
                     output.line(text, style)
     for plan in plans:
         if plan.problem:
-            context.note(f"dkron: {plan.name}: {plan.problem}")
+            context.note(f"dkron: {plan.label}: {plan.problem}")
 
 
 def _difference(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -306,12 +276,3 @@ def _difference(plan: Plan) -> Iterator[tuple[str, str]]:
     else:
         yield from ((f"      - {fire}", "red") for fire in before)
         yield from ((f"      + {fire}", "green") for fire in after)
-
-
-def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """A document's fields with dotted names for nested ones."""
-    for key, value in document.items():
-        if isinstance(value, dict):
-            yield from _flat(cast("dict[str, Any]", value), f"{prefix}{key}.")
-        elif value is not None:
-            yield f"{prefix}{key}", value

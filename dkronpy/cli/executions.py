@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dkronpy.cli import stats
 from dkronpy.cli.exits import Exit
 from dkronpy.cli.output import Column, Field, Listing, cell, pairs, state_style
-from dkronpy.cli.parser import add_command, add_group, count, when
+from dkronpy.cli.parser import add_command, add_group, count, pair, when
 from dkronpy.cli.tail import follow, follow_all, newest, note_gap
 from dkronpy.cli.times import show_elapsed, show_time
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FINAL: Final = ("success", "failed", "timed_out", "killed", "lost", "skipped", "missed")
 """States that an execution ends in."""
+_FILTERS: Final = ("status", "node", "group", "since", "until", "exit_code", "trigger")
+"""Options that are parameters of the route by the same name."""
 STATES: Final = ("queued", "dispatched", "running", *FINAL)
 
 
@@ -36,6 +38,7 @@ def add_commands(commands: Subcommands) -> None:
         "list executions, the newest first",
         examples=[
             "dkron execution list --job backup --status failed --since 7d",
+            "dkron execution list --exit-code 1,2 --text 'disk full' --tag role=db:1",
             "dkron execution list --since 2026-11-20T00:00 --until 2026-11-21T00:00 --limit 0 --format json",
         ],
     )
@@ -50,6 +53,12 @@ def add_commands(commands: Subcommands) -> None:
         help="only due from then on: RFC 3339, local time, or 2h for two hours ago",
     )
     listing.add_argument("--until", metavar="TIME", type=when, help="only due up to then")
+    listing.add_argument("--exit-code", metavar="CODE,…", help="only with these exit codes")
+    listing.add_argument("--trigger", metavar="TYPE,…", help="only with these types of trigger: schedule, manual, …")
+    listing.add_argument("--text", metavar="TEXT", help="only whose kept output contains this, as it is written")
+    listing.add_argument(
+        "--tag", metavar="KEY=VALUE", type=pair, action="append", default=[], help="only of jobs with this tag"
+    )
     listing.add_argument("--limit", metavar="N", type=count, default=100, help="at most so many; 0: all (default: 100)")
 
     for name, run, about in (
@@ -131,7 +140,14 @@ def execution_listing(now: datetime) -> Listing:
 
 
 def list_executions(context: Context, arguments: Namespace) -> Exit:
-    wanted = {name: getattr(arguments, name) for name in ("status", "node", "group", "since", "until")}
+    wanted = {
+        **{
+            name: getattr(arguments, name)
+            for name in ("status", "node", "group", "since", "until", "exit_code", "trigger")
+        },
+        **{f"tags[{key}]": value for key, value in arguments.tag},
+        "output": arguments.text,
+    }
     query = {name: str(value) for name, value in wanted.items() if value is not None}
     if context.output.form.structured:
         found = context.client.executions(arguments.job, query, limit=arguments.limit)

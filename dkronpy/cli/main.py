@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dkronpy.cli import (
     agent,
+    apply,
     backfills,
     backup,
     calendars,
@@ -78,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (
         agent,
+        apply,
         jobs,
         schedules,
         triggers,

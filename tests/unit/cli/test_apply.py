@@ -148,7 +148,7 @@ def test_several_files_and_standard_input(
             "{name: a, schedule: '@at 2020-01-01T00:00:00Z', executor: shell, executor_config: {command: x}}",
             "already past",
         ),
-        ("{kind: acl, name: a}", "kind: 'acl' is not known; only job is"),
+        ("{kind: acl, name: a}", "kind: 'acl' is not known; there are job, group, calendar, settings"),
         ("[[5]]", "not a job: a job is an object with a name"),
         (f"[{JOB}, {JOB}]", "item 2: a: is given in"),
         ("{name: a, parent_job: gone, executor: shell, executor_config: {command: x}}", "there is no job gone"),
@@ -160,14 +160,14 @@ def test_several_files_and_standard_input(
             "a loop of parents: a → b → a",
         ),
         ("a: [", "line 2, column 1"),
-        ("", "holds no job"),
-        ("# nothing\n---\n", "holds no job"),
+        ("", "holds nothing"),
+        ("# nothing\n---\n", "holds nothing"),
     ],
 )
 def test_nothing_is_written_when_any_job_is_wrong(store: Jobs, apply: Apply, text: str, message: str) -> None:
     store.know("a", "b", "good")
     good = "{name: good, schedule: '@hourly', executor: shell, executor_config: {command: x}}\n---\n"
-    for prefix in ("", good) if "holds no job" not in message and "line 2" not in message else ("",):
+    for prefix in ("", good) if "holds nothing" not in message and "line 2" not in message else ("",):
         result = apply(prefix + text)
         assert (result.code, result.out) == (2, "")
         assert message.replace("document 1", "document 2" if prefix else "document 1") in result.err

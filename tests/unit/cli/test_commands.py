@@ -211,8 +211,11 @@ def test_filters_of_the_execution_list(dkron: Dkron, server: FakeServer) -> None
     dkron(
         *("execution", "list", "--job", "a", "--status", "failed,lost", "--node", "n1", "--group", "5", "--limit", "7"),
         *("--since", "2h", "--until", "2026-11-21T11:00:00Z", "--format", "json"),
+        *("--exit-code", "1,137", "--trigger", "manual", "--text", "disk full", "--tag", "role=db:1", "--tag", "a=b"),
     )
     query = server.requests[0].query
+    assert (query.pop("tags[role]"), query.pop("tags[a]"), query.pop("output")) == ("db:1", "b", "disk full")
+    assert (query.pop("exit_code"), query.pop("trigger")) == ("1,137", "manual")
     since = datetime.fromisoformat(query.pop("since"))
     assert timedelta(0) <= datetime.now(UTC) - since - timedelta(hours=2) < timedelta(minutes=1)
     assert query == {"status": "failed,lost", "node": "n1", "group": "5", "limit": "7", "until": "2026-11-21T11:00:00Z"}
