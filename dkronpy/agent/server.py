@@ -8,7 +8,9 @@ import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
+import msgspec
 from aiohttp import web
 
 from dkronpy.agent.stores import make_history, make_store, unopened
@@ -36,6 +38,7 @@ from dkronpy.leadership.lanes import ElectionLanes
 from dkronpy.leadership.leadership import Leadership
 from dkronpy.metrics import Metrics
 from dkronpy.metrics.source import SourceGauges
+from dkronpy.model.job import Kept
 from dkronpy.model.member import Member, MemberStatus, Peer
 from dkronpy.model.records import Epoch
 from dkronpy.rpc.auth import Keys as RpcKeys
@@ -44,6 +47,8 @@ from dkronpy.runner.node import Node
 from dkronpy.store.contract import StoreError
 
 log = logging.getLogger(__name__)
+
+NOTHING_OWN = Kept()
 
 PRUNING, PRUNING_BATCH = 10.0, 0.02
 """Seconds between two looks for history that retention no longer keeps, and between two batches while there is some."""
@@ -258,11 +263,26 @@ class Server:
             settings.retention_failed_count,
             settings.retention_failed_age,
         )
+        own: dict[str, Retention] = {}
+        more = False
         while True:
-            more = False
             try:
-                if self.leading():
-                    more = await self._history.prune(retention, now=time.time_ns())
+                if not self.leading():
+                    more = False
+                else:
+                    if not more:
+                        own = self._own_retentions(retention)
+                    more = await self._history.prune(retention, own=own, now=time.time_ns())
             except HistoryError as error:
+                more = False
                 log.warning("old history can't be deleted now: %s", error)
             await asyncio.sleep(PRUNING_BATCH if more else PRUNING)
+
+    def _own_retentions(self, default: Retention) -> dict[str, Retention]:
+        """Of the jobs that say themselves what is kept of them; what they leave out is as in `default`."""
+        found: dict[str, Retention] = {}
+        for name, held in self.mirror.jobs.items():
+            if (kept := held.value.retention) != NOTHING_OWN:
+                given = {field: value for field, value in msgspec.structs.asdict(kept).items() if value is not None}
+                found[name] = replace(default, **given)
+        return found

@@ -16,7 +16,7 @@ from dkronpy.model.execution import Execution, Origin, State
 from dkronpy.model.job import Catchup, Job, JobState, Retry
 from dkronpy.model.member import Member
 from dkronpy.model.records import Drain
-from dkronpy.model.spec import blackout_document, dependency_document
+from dkronpy.model.spec import blackout_document, dependency_document, kept_document
 from dkronpy.model.times import rfc3339
 
 
@@ -30,6 +30,14 @@ class RetryShape(msgspec.Struct, frozen=True, gc=False):
 class CatchupShape(msgspec.Struct, frozen=True, gc=False):
     window: str
     policy: str
+
+
+class RetentionShape(msgspec.Struct, frozen=True, gc=False):
+    count: int | None
+    age: str | None
+    size: str | None
+    failed_count: int | None
+    failed_age: str | None
 
 
 class EntryShape(msgspec.Struct, frozen=True, gc=False):
@@ -89,6 +97,7 @@ class JobShape(msgspec.Struct, frozen=True, gc=False):
     concurrency_groups: tuple[str, ...]
     priority: int
     wait_for_target: str
+    retention: RetentionShape
     parameters: list[ParameterShape]
     source: str
     created_at: str | None
@@ -139,6 +148,7 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         concurrency_groups=job.concurrency_groups,
         priority=job.priority,
         wait_for_target=_duration(job.wait_for_target),
+        retention=RetentionShape(**kept_document(job.retention)),
         parameters=[ParameterShape(p.name, p.type, p.default, p.choices, p.description) for p in job.parameters],
         source=job.source,
         created_at=time_or_null(job.created),

@@ -49,6 +49,7 @@ class Job(TypedDict):
     concurrency_groups: list[str]
     priority: int
     wait_for_target: str
+    retention: dict[str, Any]
     parameters: list[dict[str, Any]]
     source: str
     created_at: str | None

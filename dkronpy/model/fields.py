@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from dkronpy.model.duration import format_duration, parse_duration
+from dkronpy.model.size import parse_size
 from dkronpy.model.spec_errors import field_errors, kind
 from dkronpy.model.times import parse_rfc3339
 
@@ -83,6 +84,17 @@ Texts = Annotated[dict[Key, Text], Field(max_length=MAX_ENTRIES)]
 Values = Annotated[dict[Key, Value], Field(max_length=MAX_ENTRIES)]
 Duration = Annotated[int, BeforeValidator(_duration)]
 """Text in, ns out."""
+OptionalDuration = Annotated[int | None, BeforeValidator(lambda value: None if value is None else _duration(value))]
+
+
+def _size(value: Any) -> Any:
+    if value is not None and not isinstance(value, str):
+        raise ValueError("must be a string such as 500MB")
+    return None if value is None else parse_size(value)
+
+
+OptionalSize = Annotated[int | None, BeforeValidator(_size)]
+"""Text in, bytes out."""
 Time = Annotated[int | None, BeforeValidator(_time)]
 """RFC 3339 in, ns since the epoch out."""
 

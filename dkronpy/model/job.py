@@ -70,6 +70,17 @@ class Hash(StrEnum):
     """As dsari draws, and reads, a schedule: bit for bit, to the microsecond."""
 
 
+class Kept(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the history keeps of the job, where it is not what the servers keep of others. Ages in ns, sizes in bytes;
+    see `dkronpy.history.contract.Retention`."""
+
+    count: int | None = None
+    age: int | None = None
+    size: int | None = None
+    failed_count: int | None = None
+    failed_age: int | None = None
+
+
 class Catchup(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How late a fire may still run. `window` in ns."""
 
@@ -143,6 +154,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Among jobs that wait for the same concurrency group the highest goes first."""
     wait_for_target: int = 0
     """ns that a fire waits for a node with the job's tags; then it is skipped."""
+    retention: Kept = Kept()
     parameters: tuple[Parameter, ...] = ()
     source: str = ""
     """The directory on the servers that defines the job, and alone changes it."""

@@ -24,6 +24,8 @@ from dkronpy.model.fields import (
     GroupNames,
     Key,
     Name,
+    OptionalDuration,
+    OptionalSize,
     Spec,
     SpecError,
     Text,
@@ -41,11 +43,13 @@ from dkronpy.model.job import (
     Job,
     JobState,
     JobStatus,
+    Kept,
     Retry,
     RetryTarget,
     ScheduleEntry,
 )
 from dkronpy.model.parameter_spec import Parameters, faults, to_documents, to_parameters
+from dkronpy.model.size import format_size
 from dkronpy.model.times import rfc3339
 
 MAX_RETRIES: Final = 100
@@ -69,6 +73,16 @@ class CatchupSpec(Spec):
 
     window: Duration = Catchup().window
     policy: Annotated[CatchupPolicy, Field(strict=False)] = Catchup().policy
+
+
+class RetentionSpec(Spec):
+    """What the history keeps of the job; what is not given is as the servers' settings have it."""
+
+    count: Annotated[int | None, Field(ge=1, le=10**9)] = None
+    age: OptionalDuration = None
+    size: OptionalSize = None
+    failed_count: Annotated[int | None, Field(ge=0, le=10**9)] = None
+    failed_age: OptionalDuration = None
 
 
 class EntrySpec(Spec):
@@ -174,6 +188,7 @@ class JobSpec(ScheduleSpec):
     concurrency_groups: GroupNames = ()
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     wait_for_target: Duration = 0
+    retention: RetentionSpec = RetentionSpec()
     parameters: Parameters = Field(default_factory=list)
 
 
@@ -258,6 +273,17 @@ def blackout_document(blackout: Blackout) -> dict[str, str]:
     return {**document, "timezone": blackout.timezone} if blackout.timezone else document
 
 
+def kept_document(kept: Kept) -> dict[str, Any]:
+    """A job's retention as its user writes it; None where it has none of its own."""
+    return {
+        "count": kept.count,
+        "age": None if kept.age is None else format_duration(kept.age),
+        "size": None if kept.size is None else format_size(kept.size),
+        "failed_count": kept.failed_count,
+        "failed_age": None if kept.failed_age is None else format_duration(kept.failed_age),
+    }
+
+
 def schedule_job(name: str, spec: ScheduleSpec) -> Job:
     """A definition that only says when it fires."""
     return Job(
@@ -301,6 +327,7 @@ def to_job(spec: JobSpec) -> Job:
         concurrency_groups=spec.concurrency_groups,
         priority=spec.priority,
         wait_for_target=spec.wait_for_target,
+        retention=Kept(**spec.retention.model_dump()),
         parameters=to_parameters(spec.parameters),
     )
 
@@ -359,5 +386,6 @@ def to_document(job: Job) -> dict[str, Any]:
         "concurrency_groups": list(job.concurrency_groups),
         "priority": job.priority,
         "wait_for_target": format_duration(job.wait_for_target),
+        "retention": kept_document(job.retention),
         "parameters": to_documents(job.parameters),
     }

@@ -5,15 +5,17 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import uuid
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from tests.support.processes import HOST
+from tests.support.processes import HOST, until
 from tests.support.servers import Server
 
 NOBODY = 65534
@@ -80,6 +82,25 @@ class Postgres(Database):
     def healthy(self) -> bool:
         # Whoever asks for encryption is answered by a server that is ready, and by one that just starts too.
         return super().healthy() and "ready to accept connections" in self.log.read_text().rpartition("starting ")[2]
+
+    def stop(self) -> None:
+        """Politely, but without waiting for its clients to go."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Its processes end when they see that the first one is gone; it does not start before."""
+        super().kill()
+        until(lambda: not self._left(), 30, "no process of PostgreSQL is left")
+
+    def _left(self) -> list[str]:
+        """Processes in its directory."""
+        found: list[str] = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with suppress(OSError):
+                    if os.readlink(entry / "cwd") == f"{self.data}/db":
+                        found.append(entry.name)
+        return found
 
     def dsn(self, name: str) -> str:
         return f"postgresql://{self.user}@{self.address}/postgres?search_path={name}"

@@ -138,6 +138,7 @@ def make_job(name: str, **fields: Any) -> dict[str, Any]:
         "concurrency_groups": [],
         "priority": 0,
         "wait_for_target": "0s",
+        "retention": {"count": None, "age": None, "size": None, "failed_count": None, "failed_age": None},
         "parameters": [],
         "source": "",
         "created_at": "2026-11-20T12:00:00Z",

@@ -70,6 +70,7 @@ async def test_first_job_by_curl(api: TestClient) -> None:
         "concurrency_groups": [],
         "priority": 0,
         "wait_for_target": "0s",
+        "retention": {"count": None, "age": None, "size": None, "failed_count": None, "failed_age": None},
         "parameters": [],
         "source": "",
         "created_at": None,

@@ -70,6 +70,8 @@ from tests.support.api_node import ApiNode
         ({"concurrency_groups": ["a", "b/c"]}, "concurrency_groups.1", "no name of a group"),
         ({"priority": 101}, "priority", "at most 100"),
         ({"wait_for_target": 10}, "wait_for_target", "string"),
+        ({"retention": {"count": 0}}, "retention.count", "at least 1"),
+        ({"retention": {"size": "5 lines"}}, "retention.size", "is not a size"),
         ({"executor": None}, "executor", "shell"),
         ({"executor": "bash"}, "executor", "shell"),
         ({"executor_config": {}}, "executor_config.command", "command"),
