@@ -43,7 +43,7 @@ export function Job({ name }) {
   return html`
     <${Heading} title=${job.displayname && job.displayname !== name ? `${job.displayname} (${name})` : name}
         crumbs=${html`<a href=${href(['jobs'])}>Jobs</a>`} aside=${html`<div class="row small"><${JobStatus} job=${job} /><${Marks} job=${job} /></div>`}>
-      ${mayWrite.value && html`<${Actions} job=${job} />`}
+      ${mayWrite.value && html`<${Actions} job=${job} changed=${soon} />`}
     <//>
     <nav class="tabs" aria-label="Parts of the job">
       ${TABS.map((one) => html`<a key=${one.name} href=${href(['jobs', name], { tab: one.name })} aria-current=${one === tab ? 'page' : undefined}>${one.title}</a>`)}
@@ -58,12 +58,13 @@ function Marks({ job }) {
     ${job.owner && html`<span class="muted">owned by ${job.owner}</span>`}`;
 }
 
-function Actions({ job }) {
+/** `changed`: called when something was asked for that no event tells of. */
+function Actions({ job, changed }) {
   const [asking, setAsking] = useState(false);
   const path = jobPath(job.name);
   const needy = job.parameters.some((parameter) => parameter.default === null);
   const take = job.source ? { take: 'true' } : {};
-  const run = (asked = {}) => attempt(() => post(`${path}/run`, asked), `${job.name} was asked to run.`);
+  const run = (asked = {}) => attempt(() => post(`${path}/run`, asked), `${job.name} was asked to run.`).then(changed);
   const turn = () => attempt(() => ask('PATCH', path, { body: { disabled: !job.disabled } }), job.disabled ? 'Enabled.' : 'Disabled.');
   const remove = async () => {
     const text = `Delete ${job.name}? It fires no more, and its runs and their output are deleted with it.${job.source ? ` It comes from ${job.source} on the servers.` : ''}`;
