@@ -128,4 +128,4 @@ class Links:
 def _request(id: str, link: Link, job: Job, now: int) -> TriggerRecord:
     """What a use of a link asks for."""
     env = given(job.parameters, {}, link.env)
-    return TriggerRecord(now, Trigger.LINK, f"link {id}", env, now, link.type, link.description)
+    return TriggerRecord(now, Trigger.LINK, id, env, now, link.type, link.description)

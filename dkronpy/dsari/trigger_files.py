@@ -147,7 +147,7 @@ class TriggerFiles:
             raise JobNotFound(claim.job)
         zone, due = held.value.timezone, min(written_at, self._now())
         spec, data = await asyncio.to_thread(parse, content, claim.suffix, written_at=due, timezone=zone)
-        by, key = f"a file on {claim.node}", self._keys.file_mark(claim.node)
+        by, key = claim.node, self._keys.file_mark(claim.node)
         return await self._requests.ask(
             held.value.name,
             lambda job, now: to_trigger(spec, job.parameters, now=now, by=by, kind=Trigger.FILE, data=data, past=True),

@@ -37,9 +37,7 @@ async def test_a_link_runs_its_job_as_it_was_made(node: ApiNode, api: TestClient
     await api.post(made["path"])
     records = [held.value for held in node.mirror.triggers.values()]
     assert len(records) == 2
-    assert {(r.kind, r.by, r.type, r.description) for r in records} == {
-        (Trigger.LINK, f"link {made['id']}", "deploy", "of 1.2")
-    }
+    assert {(r.kind, r.by, r.type, r.description) for r in records} == {(Trigger.LINK, made["id"], "deploy", "of 1.2")}
     assert records[0].env == {"V": "1.2", "X": "y"}
     async with api.get("/v1/jobs/job1/links") as response:
         (listed,) = await response.json()

@@ -153,7 +153,7 @@ async def test_a_file_asks_for_a_run(cluster: Cluster) -> None:
     assert found["a"] == TriggerRecord(
         found["a"].at,
         Trigger.FILE,
-        "a file on n1",
+        "n1",
         {"V": "1.2"},
         found["a"].asked,
         "deploy",
