@@ -13,6 +13,7 @@ from dkronpy.api.context import Context
 from dkronpy.api.errors import Problem
 from dkronpy.api.requests import integer, tags
 from dkronpy.api.shapes import DrainShape, time_or_null
+from dkronpy.api.views import unhurried
 from dkronpy.model.execution import State
 from dkronpy.model.member import Member
 from dkronpy.scheduling.targeting import matching
@@ -62,8 +63,9 @@ class NodeRoutes:
         found = [member for member in self._cluster.members() if member.name == name]
         if not found:
             raise Problem(404, f"there is no node {name[:200]!r}: GET /v1/nodes lists them")
+        there = self._open(found)
         fitting = [
-            held.value.name for held in self._context.views.jobs() if matching(held.value.tags, self._open(found))
+            held.value.name async for held in unhurried(self._context.views.jobs()) if matching(held.value.tags, there)
         ]
         body: dict[str, Any] = msgspec.to_builtins(self._shapes(found)[0])
         return answer(request, {**body, "jobs": fitting[:limit], "jobs_total": len(fitting)})

@@ -200,13 +200,16 @@ class Browser:
         elsewhere = lambda url: urlsplit(url).scheme in ("http", "https", "ws", "wss") and urlsplit(url).netloc != ours  # noqa: E731
         return [url for url in self.requests() if elsewhere(url)]
 
-    def violations(self) -> list[str]:
-        """What axe-core finds wrong in the page as it is, by the rules of WCAG 2.2 AA and good practice."""
+    def violations(self, *rules: str) -> list[str]:
+        """What axe-core finds wrong in the page as it is, by the rules of WCAG and good practice, or by these alone."""
         self.command("Page.setBypassCSP", {"enabled": True})
         if not self.script("return 'axe' in window"):
             self.command("Runtime.evaluate", {"expression": AXE.read_text()})
         found = self.driver.execute_async_script(
-            "axe.run(document, {resultTypes: ['violations']}).then(arguments[arguments.length - 1])"
+            "const [rules, done] = arguments;"
+            "const only = rules.length ? {runOnly: {type: 'rule', values: rules}} : {};"
+            "axe.run(document, {resultTypes: ['violations'], ...only}).then(done)",
+            list(rules),
         )
         return [
             f"{rule['id']}: {node['target']} {node['failureSummary']}"

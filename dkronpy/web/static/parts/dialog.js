@@ -1,5 +1,5 @@
 // Questions before something is done, and short words after it.
-import { html, signal, useEffect, useRef } from '../lib.js';
+import { html, signal, useLayoutEffect, useRef } from '../lib.js';
 import { Icon } from './icons.js';
 
 const toasts = signal([]);
@@ -38,8 +38,10 @@ export function Toasts() {
 /** A modal dialog; Escape and its buttons close it. */
 export function Dialog({ title, onClose, children }) {
   const element = useRef(null);
-  useEffect(() => {
-    element.current.showModal();
+  useLayoutEffect(() => {
+    const dialog = element.current;
+    dialog.showModal();
+    return () => dialog.close(); // so that the focus goes back to where it was
   }, []);
   return html`<dialog ref=${element} aria-label=${title} onClose=${onClose}
       onClick=${(event) => event.target === element.current && onClose()}>
@@ -58,9 +60,10 @@ export function confirm(title, text, { action = 'Yes', danger = false } = {}) {
 
 export function Question() {
   if (!question.value) return null;
-  const { title, text, action, danger, answer } = question.value;
+  const asked = question.value;
+  const { title, text, action, danger, answer } = asked;
   const end = (yes) => {
-    question.value = null;
+    if (question.value === asked) question.value = null;
     answer(yes);
   };
   return html`<${Dialog} title=${title} onClose=${() => end(false)}>

@@ -29,9 +29,10 @@ function Group({ group }) {
 function Asked({ job, trigger, reload }) {
   // the group is a number that JavaScript rounds: the address is taken from what the list's text says
   const cancel = async () => {
-    const text = await (await ask('GET', jobPath(job.name, 'triggers'))).text();
-    const group = groupOf(text, trigger);
-    await attempt(() => ask('DELETE', jobPath(job.name, 'triggers', group)), 'The run was cancelled.');
+    await attempt(async () => {
+      const text = await (await ask('GET', jobPath(job.name, 'triggers'))).text();
+      await ask('DELETE', jobPath(job.name, 'triggers', groupOf(text, trigger)));
+    }, 'The run was cancelled.');
     reload();
   };
   return html`<li><span class="what">Asked to run ${show(trigger.at, 'full', job.timezone)} <span class="muted">(${relative(trigger.at)}) by ${trigger.triggered_by}${trigger.trigger_description ? `: ${trigger.trigger_description}` : ''}</span></span>
@@ -41,5 +42,7 @@ function Asked({ job, trigger, reload }) {
 /** The exact group of a trigger, from the list's JSON text. */
 function groupOf(text, trigger) {
   const groups = [...text.matchAll(/"group":(\d+)/g)].map((match) => match[1]);
-  return groups.find((group) => Number(group) === trigger.group);
+  const group = groups.find((one) => Number(one) === trigger.group);
+  if (!group) throw new Error('it has begun, or was cancelled already');
+  return group;
 }
