@@ -183,8 +183,7 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-        if self._server is not None:
-            loop.add_signal_handler(signal.SIGUSR1, self._server.look_for_triggers)
+        loop.add_signal_handler(signal.SIGUSR1, self._look_for_triggers)
         if self._hung_up():
             self._hang_up()
         failed = False
@@ -302,6 +301,11 @@ class Agent:
             os._exit(1)
         log.info("stopping; runs go on", extra={"node": self.settings.node_name})
         self._stop.set()
+
+    def _look_for_triggers(self) -> None:
+        """A node that is no server only lives through the signal, whose default is the end."""
+        if self._server is not None:
+            self._server.look_for_triggers()
 
     def _hang_up(self) -> None:
         """Take over what can change at run time, and say what can't."""

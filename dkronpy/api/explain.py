@@ -123,6 +123,7 @@ class ExplainRoutes:
             verdict, words = self._to_come(job, fire)
         else:
             verdict, words = self._unrecorded(job, fire)
+        words += self._asked(name, second)
         return answer(
             request,
             Explanation(
@@ -142,6 +143,12 @@ class ExplainRoutes:
                 executions=[execution_shape(execution, None, with_output=False) for execution in executions],
             ),
         )
+
+    def _asked(self, name: str, second: int) -> str:
+        """What is asked for in that second and has not begun, in words."""
+        waiting = [held.value for (job, _), held in self._services.mirror.triggers.items() if job == name]
+        due = sorted((found for found in waiting if second <= found.at < second + SECOND), key=lambda found: found.at)
+        return "".join(f"; {found.by or 'somebody'} has asked for a run at {rfc3339(found.at)}" for found in due)
 
     async def _recorded(self, name: str, second: int, fire: int | None) -> list[Execution]:
         """The executions of that second, or the one record that stands for many fires and covers this one."""

@@ -88,9 +88,11 @@ class TriggerFiles:
         claims, waiting = await asyncio.to_thread(self._claims.look)
         last = 0
         for claim in claims:
+            if claim.number >= self._now() + AHEAD:
+                continue
             ours = claim.node == self._node
             last = claim.number if ours else last
-            if claim.number < self._now() + AHEAD and (ours or not 0 <= self._now() - claim.since < ORPHANED):
+            if ours or not 0 <= self._now() - claim.since < ORPHANED:
                 await self._insist(claim)
         for file in waiting:
             if 0 <= self._now() - file.written_at < SETTLED:

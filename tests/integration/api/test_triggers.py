@@ -149,3 +149,13 @@ async def test_parameters_are_checked_when_a_run_is_asked_for(api: TestClient, n
     assert not node.mirror.triggers
     await api.post("/v1/jobs/job1/run", json={"parameters": {"V": "1", "N": 3}, "env": {"X": "y"}})
     assert node.mirror.triggers["job1", NOW].value.env == {"V": "1", "N": "3", "X": "y"}
+
+
+async def test_explain_tells_of_what_is_asked_for(api: TestClient) -> None:
+    await create(api, schedule="@manually")
+    at = rfc3339(NOW + 60 * SECOND)
+    await api.post("/v1/jobs/job1/run", json={"at": at})
+    async with api.get(f"/v1/jobs/job1/explain?at={at}") as response:
+        found = await response.json()
+    assert found["verdict"] == "no_fire"
+    assert found["explanation"].endswith(f"; api has asked for a run at {at}")

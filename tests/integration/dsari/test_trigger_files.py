@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from dkronpy.catalog.jobs import Jobs
-from dkronpy.catalog.keys import Keys
+from dkronpy.catalog.keys import KINDS, Keys
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.catalog.requests import Requests
 from dkronpy.dsari import trigger_files
@@ -340,7 +340,10 @@ async def test_claims_that_no_server_makes(cluster: Cluster) -> None:
     await server.scan()
     cluster.write("b")
     await server.scan()
-    assert len(cluster.asked) == 2, "marks are not spoilt"
+    assert len(cluster.asked) == 2
+    entry = await server._store.get(cluster.keys.file_mark("n1"))
+    assert entry is not None
+    assert KINDS["files"].decode(entry.value).claim <= time.time_ns(), "the mark is not spoilt"
 
 
 async def test_it_looks_again_and_when_it_is_woken(
