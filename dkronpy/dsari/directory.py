@@ -60,6 +60,8 @@ class JobDirectory:
         self._now = now
         self._by = f"directory {path}"
         self._told = asyncio.Event()
+        self._included: Path | None = None
+        """Where the configuration that was read last has its further files."""
 
     def reload(self) -> None:
         """Take the directory as it is at once, also where another server's is newer."""
@@ -74,7 +76,7 @@ class JobDirectory:
         while True:
             force = force or self._told.is_set()
             self._told.clear()
-            now = await asyncio.to_thread(signature, self._path)
+            now = await asyncio.to_thread(signature, self._path, self._included)
             if force or (now == before and now != taken):
                 settled = await self._take(force=force)
                 taken, force = (now, False) if settled else (None, force)
@@ -103,6 +105,7 @@ class JobDirectory:
             self._tell(SourceState.REFUSED, problems=[f"the directory can't be read: {error!r}"])
             return True
         merged = content.merged
+        self._included = merged.included
         try:
             claimed = await self._sources.claim(
                 self.report.directory, merged.digest, merged.newest, by=self._node, force=force

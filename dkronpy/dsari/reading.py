@@ -24,22 +24,20 @@ MAX_FILE: Final = 8 << 20
 MAX_DEPTH: Final = 100
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MAIN: Final = ("dsari.yaml", "dsari.json")
-_HOMES: Final = (
-    ("~/.dsari/etc", "~/.dsari"),
-    ("/usr/local/etc/dsari", "/usr/local/lib/dsari"),
-    ("/etc/dsari", "/var/lib/dsari"),
-)
+_HOMES: Final = ("~/.dsari/etc", "/usr/local/etc/dsari", "/etc/dsari")
 
 
 @dataclass(frozen=True)
 class Merged:
     """`values` as merged; `places` tells for a section's name, such as ("jobs", "backup"), the file that spoke last of
-    it; `digest` names the content of all files, `newest` (ns) when any of them, or their directories, changed last."""
+    it; `digest` names the content of all files, `newest` (ns) when any of them, or their directories, changed last;
+    `included` is the directory of further files."""
 
     values: dict[str, Any]
     files: tuple[str, ...]
     digest: str
     newest: int
+    included: Path
     places: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
 
@@ -47,7 +45,7 @@ def default_directory() -> Path:
     """Where dsari looks for its configuration when nobody says where."""
     if home := os.environ.get("DSARI_HOME"):
         return Path(home) / "etc"
-    for name, _ in _HOMES:
+    for name in _HOMES:
         directory = Path(name).expanduser()
         if any((directory / part).exists() for part in (*_MAIN, "config.d")):
             return directory
@@ -83,16 +81,17 @@ def read(directory: Path) -> Merged:
         problems.append(Problem("", f"{directory} holds no dsari.yaml, dsari.json or config.d/*.yaml"))
     if problems:
         raise ConfigRefused(problems)
-    for place in (directory, _included(directory, values)):
+    included = _included(directory, values)
+    for place in (directory, included):
         if place.exists():
             newest = max(newest, place.stat().st_mtime_ns)
-    return Merged(values, tuple(names), digest.hexdigest(), newest, places)
+    return Merged(values, tuple(names), digest.hexdigest(), newest, included, places)
 
 
-def signature(directory: Path) -> object:
-    """Equal as long as no file of the directory, or of its config.d, has changed. Cheap."""
+def signature(directory: Path, included: Path | None = None) -> object:
+    """Equal as long as no file of the directory, or of that of further files (config.d), has changed. Cheap."""
     found: list[object] = []
-    for place in (directory, directory / "config.d"):
+    for place in (directory, included or directory / "config.d"):
         try:
             entries = sorted(place.iterdir())
         except OSError as error:

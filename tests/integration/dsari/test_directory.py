@@ -270,3 +270,13 @@ async def test_no_content_ends_the_server(node: ApiNode, tmp_path: Path, monkeyp
         assert "has no attribute 'nothing'" in one.report.problems[0]
         one.reload()
         await until(lambda: one.report.state is SourceState.APPLIED)
+
+
+async def test_files_of_another_directory_are_followed_too(node: ApiNode, tmp_path: Path) -> None:
+    path, more = tmp_path / "etc", tmp_path / "more"
+    write(path, {"config_d": str(more)})
+    write(more, {"jobs": {"a": {"command": "a"}}}, "a.json")
+    async with running(directory(node, path)):
+        await until(lambda: held(node) == {"a": "a"})
+        write(more, {"jobs": {"a": {"command": "b"}}}, "a.json")
+        await until(lambda: held(node) == {"a": "b"})
