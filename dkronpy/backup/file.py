@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Final, Self, TypeAlias, cast
 import msgspec
 
 from dkronpy.model.execution import Execution, OutputChunk
+from dkronpy.model.figures import JobFigures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,16 +56,23 @@ class Piece(msgspec.Struct, frozen=True, tag="output"):
     chunk: OutputChunk
 
 
+class Counted(msgspec.Struct, frozen=True, tag="figures"):
+    """The figures of a job, with its digests."""
+
+    figures: JobFigures
+
+
 class End(msgspec.Struct, frozen=True, tag="end"):
     """The last line: how many lines of each kind, and the SHA-256 (hex) of all bytes before it."""
 
     values: int
     executions: int
     outputs: int
+    figures: int
     sha256: str
 
 
-Line: TypeAlias = Header | Value | Run | Piece | End
+Line: TypeAlias = Header | Value | Run | Piece | Counted | End
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Line).decode
 
@@ -115,7 +123,7 @@ class Writer:
 
 
 def _end(counts: Counter[str], sha256: str) -> End:
-    return End(*(counts[kind.__name__] for kind in (Value, Run, Piece)), sha256=sha256)
+    return End(*(counts[kind.__name__] for kind in (Value, Run, Piece, Counted)), sha256=sha256)
 
 
 def read(path: Path) -> Iterator[Line]:

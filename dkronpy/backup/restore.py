@@ -10,11 +10,12 @@ from typing import Final
 
 import msgspec
 
-from dkronpy.backup.file import BackupError, Piece, Run, Value, read
+from dkronpy.backup.file import BackupError, Counted, Piece, Run, Value, read
 from dkronpy.catalog.keys import KINDS, Keys, encode
 from dkronpy.history.contract import History, Query
 from dkronpy.leadership.claims import LEASE
 from dkronpy.model.execution import Execution, OutputChunk
+from dkronpy.model.figures import JobFigures
 from dkronpy.model.records import Epoch, Lease
 from dkronpy.store.contract import MAX_PARTS, Delete, Operation, Put, Store
 
@@ -23,6 +24,7 @@ AHEAD: Final = 1000
 _LAST: Final = ("jobs", "cursor")
 _BYTES_AT_ONCE: Final = 200_000
 """Of one commit: well below what a store takes, whatever a key costs there."""
+_FOREVER: Final = (1 << 63) - 1
 _RECORDS_AT_ONCE: Final = 100
 _OUTPUT_AT_ONCE: Final = 1_000_000
 """Bytes of output in one write."""
@@ -83,13 +85,28 @@ async def _empty(store: Store, history: History, keys: Keys, *, overwrite: bool)
     while found := (await history.query(Query(), limit=1)).executions:
         if not overwrite:
             raise BackupError("the history is not empty: name another, or give --overwrite")
-        await history.delete(found[0].job, until=(1 << 63) - 1)
+        await history.delete(found[0].job, until=_FOREVER)
+    while figures := await history.figures(limit=1):
+        if not overwrite:
+            raise BackupError("the history is not empty: name another, or give --overwrite")
+        await history.delete(figures[0].job, until=_FOREVER)
 
 
 async def _write_history(path: Path, history: History, progress: Callable[[int], None]) -> int:
     executions: list[Execution] = []
     chunks: list[OutputChunk] = []
+    figures: list[JobFigures] = []
     done = size = 0
+
+    async def write() -> None:
+        nonlocal done, size
+        await history.write(executions, chunks)
+        await history.write_figures(figures)
+        done += len(executions) + len(chunks) + len(figures)
+        size = 0
+        for written in (executions, chunks, figures):
+            written.clear()
+
     for line in read(path):
         match line:
             case Run(execution):
@@ -97,15 +114,15 @@ async def _write_history(path: Path, history: History, progress: Callable[[int],
             case Piece(chunk):
                 chunks.append(chunk)
                 size += len(chunk.data)
+            case Counted(of):
+                figures.append(of)
             case _:
                 continue
-        if len(executions) + len(chunks) >= _RECORDS_AT_ONCE or size >= _OUTPUT_AT_ONCE:
-            await history.write(executions, chunks)
-            done += len(executions) + len(chunks)
+        if len(executions) + len(chunks) + len(figures) >= _RECORDS_AT_ONCE or size >= _OUTPUT_AT_ONCE:
+            await write()
             progress(done)
-            executions, chunks, size = [], [], 0
-    await history.write(executions, chunks)
-    return done + len(executions) + len(chunks)
+    await write()
+    return done
 
 
 def _parts(operations: Iterable[Operation]) -> Iterator[list[Operation]]:

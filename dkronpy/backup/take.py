@@ -11,13 +11,16 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from dkronpy import __version__
-from dkronpy.backup.file import FORMAT, Header, Line, Piece, Run, Value
+from dkronpy.backup.file import FORMAT, Counted, Header, Line, Piece, Run, Value
 from dkronpy.catalog.keys import KINDS, Keys
 from dkronpy.history.contract import History, Query
 from dkronpy.model.backfill import Backfill
 from dkronpy.model.execution import Execution, OutputChunk, Trigger
-from dkronpy.model.job import Job, JobState
+from dkronpy.model.figures import JobFigures
+from dkronpy.model.job import Job, JobState, last_of
 from dkronpy.model.records import Cursor, GroupRecord
 from dkronpy.model.run import Key
 from dkronpy.model.times import rfc3339
@@ -67,6 +70,14 @@ async def take(
         lines += len(kept) + await _write_outputs(history, told, write)
         progress(lines)
         cursor = part.cursor
+    after = ""
+    while figures := await history.figures(after=after, limit=_AT_ONCE):
+        counted = [of for of in map(cut.counted, figures) if of is not None]
+        for of in counted:
+            write(Counted(of))
+        lines += len(counted)
+        progress(lines)
+        after = figures[-1].job
 
 
 async def _write_outputs(history: History, keys: Sequence[Key], write: Callable[[Line], None]) -> int:
@@ -177,6 +188,19 @@ class _Cut:
         if execution.trigger is Trigger.BACKFILL:
             return not self._wanted(execution)
         return execution.trigger is not Trigger.SCHEDULE or not self._owed(execution.job, execution.group)
+
+    def counted(self, of: JobFigures) -> JobFigures | None:
+        """The job's figures as the restored store may go on with them; None where it has none of their origin. Digests
+        that have seen more runs than the store's state are kept: those runs were."""
+        state = self.states.get(of.job)
+        if state is None or state.figures.origin != of.figures.origin:
+            return None
+        if of.figures.age <= state.figures.age:
+            return of
+        figures = msgspec.structs.replace(state.figures, recent=b"")
+        return msgspec.structs.replace(
+            of, success=state.success_count, failed=state.error_count, figures=figures, last=last_of(state)
+        )
 
     def _wanted(self, execution: Execution) -> bool:
         """Whether a backfill has still to start this fire."""

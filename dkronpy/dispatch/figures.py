@@ -20,8 +20,8 @@ import msgspec
 from dkronpy.history.contract import History, HistoryError
 from dkronpy.metrics.digest import fold, quantiles_among
 from dkronpy.metrics.job_figures import JobRow, digested
-from dkronpy.model.figures import JobFigures, RunMark
-from dkronpy.model.job import JobState
+from dkronpy.model.figures import JobFigures
+from dkronpy.model.job import JobState, last_of
 from dkronpy.scheduling.groups import Folded
 
 log = logging.getLogger(__name__)
@@ -216,12 +216,6 @@ def _folded(states: Mapping[str, JobState], older: Mapping[str, JobFigures]) -> 
             JobFigures(name, state.success_count, state.error_count, kept, last_of(state), durations, latencies)
         )
     return found
-
-
-def last_of(state: JobState) -> RunMark | None:
-    """The run that ended last."""
-    ended = [mark for mark in (state.last_good, state.last_bad) if mark is not None]
-    return max(ended, key=lambda mark: mark.finished, default=None)
 
 
 def _fold(name: str, digest: bytes, values: Collection[float]) -> bytes:

@@ -229,6 +229,12 @@ class JobState(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     figures: Figures = Figures()
 
 
+def last_of(state: JobState) -> RunMark | None:
+    """The run of the job that ended last."""
+    ended = [mark for mark in (state.last_good, state.last_bad) if mark is not None]
+    return max(ended, key=lambda mark: mark.finished, default=None)
+
+
 class Edit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One change of a job's definition: who, when (`since`, ns), and the definition from then on (None: deleted)."""
 

@@ -18,6 +18,7 @@ from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.history.store import StoreHistory
 from dkronpy.model.backfill import Backfill, BackfillPolicy, BackfillProgress
 from dkronpy.model.execution import Execution, Origin, OutputChunk, State, Trigger
+from dkronpy.model.figures import Figures, JobFigures
 from dkronpy.model.job import Edit, Job, JobState
 from dkronpy.model.link import Link, LinkSecret
 from dkronpy.model.records import (
@@ -54,7 +55,11 @@ VALUES: dict[str, object] = {
     "jobs/tick": Job("tick", T - 500 * SECOND, schedule="@every 10s", executor="shell"),
     "jobs/child": Job("child", T - 500 * SECOND, parent_job="tick", executor="shell"),
     "states/tick": JobState(
-        adopted=T - 500 * SECOND, success_count=5, last_success=T, backfill=BackfillProgress(T - 5, 1)
+        adopted=T - 500 * SECOND,
+        success_count=5,
+        last_success=T,
+        backfill=BackfillProgress(T - 5, 1),
+        figures=Figures(3, 5, observed=5),
     ),
     "edits/tick/1": Edit(T - 500 * SECOND, "someone", Job("tick", T - 500 * SECOND)),
     f"runs/tick/{T - 10 * SECOND:020d}": GroupRecord((Execution("tick", T - 10 * SECOND, 1, "n1", State.RUNNING),)),
@@ -88,10 +93,18 @@ LEFT = [
 ]
 
 
+FIGURES = JobFigures("tick", 5, 0, Figures(3, 5, observed=5), None, b"digest", b"other")
+COUNTED = [
+    JobFigures("tick", 9, 0, Figures(3, 9, observed=9), None, b"digest", b"other"),  # later than the store
+    JobFigures("gone", 9, 0, Figures(3, 9, observed=9)),  # of a job that is no more
+]
+
+
 async def fill(store: Store, history: History) -> None:
     await store.commit([], [Put(KEYS.root + key, encode(value)) for key, value in VALUES.items()])
     executions = [*KEPT, *LEFT]
     chunks = [OutputChunk(*execution.key, 0, b"\xffab") for execution in KEPT]
+    await history.write_figures(COUNTED)
     await history.write(executions, [*chunks, OutputChunk("tick", T - 10 * SECOND, 1, "n1", 0, b"half")])
 
 
@@ -149,11 +162,13 @@ async def test_from_every_store_into_another_and_back(tmp_path: Path, source: st
         assert {output.data for output in outputs.values()} == {b"\xffab"}
         half = await history.output("tick", T - 10 * SECOND, 1, "n1")
         assert half.data == b"half"
+        assert await history.figures() == [FIGURES]
         await saved(back, store, history)
     async with opened(source, tmp_path / "three") as (store, history):
         await restore(back, store, history, KEYS, overwrite=False, progress=lambda _: None)
         assert len(await held(store)) == len(VALUES) - 1
         assert len((await history.query(Query())).executions) == len(KEPT)
+        assert await history.figures() == [FIGURES]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in STORES if kind != "sqlite"])
@@ -201,6 +216,7 @@ async def test_a_target_that_is_used_or_not_empty_is_refused(tmp_path: Path) -> 
         assert await held(store) == before
         await store.commit([], [Put(KEYS.root + "jobs/other", encode(Job("other", 5)))])
         await history.write([ran("other", 5)], [])
+        await history.write_figures([JobFigures("else", 1, 0, Figures(T, 1))])
         await restore(path, store, history, KEYS, overwrite=True, progress=lambda _: None)
         raised = encode(Epoch(41 + AHEAD, "n1", 5))
         assert await held(store) == {
@@ -209,6 +225,7 @@ async def test_a_target_that_is_used_or_not_empty_is_refused(tmp_path: Path) -> 
             if key != "dkron/lease"
         }
         assert len((await history.query(Query())).executions) == len(KEPT)
+        assert await history.figures() == [FIGURES]
     store, history = MemoryStore(), MemoryHistory()
     await store.open()
     await history.open()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dkronpy.backup.file import BackupError, Header, Line, Piece, Run, Value, Writer, read
+from dkronpy.backup.file import BackupError, Counted, Header, Line, Piece, Run, Value, Writer, read
 from dkronpy.model.execution import Execution, OutputChunk, State
+from dkronpy.model.figures import Figures, JobFigures
 
 LINES: list[Line] = [
     Header(1, "0.1.0", "2026-11-26T14:00:00Z", "etcd", "dkron", 7),
@@ -18,6 +19,7 @@ LINES: list[Line] = [
     Value("cursor", bytes(range(256))),
     Run(Execution("größe", 5, 1, "n1", State.SUCCESS, finished=6, env={"A": "1"})),
     Piece(OutputChunk("größe", 5, 1, "n1", 100, b"\xff\0\n")),
+    Counted(JobFigures("größe", 1, 0, Figures(0, 1, observed=1), None, b"\xff\0\n")),
 ]
 
 
@@ -26,7 +28,7 @@ def write(path: Path) -> None:
         for line in LINES:
             writer.write(line)
         end = writer.finish()
-    assert (end.values, end.executions, end.outputs) == (2, 1, 1)
+    assert (end.values, end.executions, end.outputs, end.figures) == (2, 1, 1, 1)
 
 
 def test_what_is_written_is_read_and_nobody_else_may(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from fastdigest import TDigest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dkronpy.dispatch.figures import ENOUGH, FigureKeeper, last_of
+from dkronpy.dispatch.figures import ENOUGH, FigureKeeper
 from dkronpy.history.contract import HistoryError
 from dkronpy.metrics.digest import QUANTILES, quantiles_among
 from dkronpy.model.execution import Execution, State
 from dkronpy.model.figures import MAX_RECENT, JobFigures
-from dkronpy.model.job import JobState
+from dkronpy.model.job import JobState, last_of
 from dkronpy.scheduling.groups import Folded, counted, uncounted
 from tests.support.memory_history import MemoryHistory
 

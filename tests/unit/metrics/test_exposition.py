@@ -21,11 +21,13 @@ from dkronpy.history.contract import HistoryError
 from dkronpy.metrics import Lead, Metrics
 from dkronpy.metrics.digest import fold
 from dkronpy.metrics.job_figures import JobRow, JobText, RunningRow
+from dkronpy.metrics.source import SourceGauges
 from dkronpy.model.checks import CheckStatus
 from dkronpy.model.execution import Execution, State
 from dkronpy.model.figures import Figures, JobFigures, RunMark
 from dkronpy.model.job import Job, JobState
 from dkronpy.model.records import Cursor
+from dkronpy.model.source import SourceReport
 from dkronpy.scheduling.board import Board, Snapshot
 from tests.support.memory_history import MemoryHistory
 
@@ -52,6 +54,7 @@ def leading(**options: Any) -> Metrics:
     jobs = {name: Job(name, 1) for name in ("job-1", "job-2")}
     snapshot = Snapshot(jobs, {name: JobState(adopted=1) for name in jobs}, [running], {}, [], {}, Cursor(T0), None)
     metrics.lead = Lead(Board(snapshot, epoch=1, rng=random.Random(1), now=T0), Rows(), lambda: T0)
+    metrics.registry.register(SourceGauges(lambda: SourceReport("/etc/dsari")))
     metrics.fires.labels("run", "").inc()
     metrics.checks.add(Execution("job-2", T0, 1, "n1", State.SUCCESS, finished=T0, check=CheckStatus.OK), b"OK | a=1s")
     return metrics
