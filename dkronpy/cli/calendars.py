@@ -116,7 +116,7 @@ def _excludes(calendar: Calendar) -> str:
         ", ".join(days[:3]) + (f" and {len(days) - 3} more" if len(days) > 3 else ""),
         f"holidays of {', '.join(calendar['holidays'])}" if calendar["holidays"] else "",
         "an iCalendar file" if calendar["icalendar"] else "",
-        f"{len(calendar['blackouts'])} blackouts" if calendar["blackouts"] else "",
+        "blackouts" if calendar["blackouts"] else "",
     ]
     return "; ".join(filter(None, parts)) or "nothing"
 

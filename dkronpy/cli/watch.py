@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from dkronpy.cli.exits import Exit
-from dkronpy.cli.output import Format, plain, state_style
+from dkronpy.cli.output import plain, state_style
 from dkronpy.cli.parser import add_command
 from dkronpy.cli.times import show_elapsed, show_relative
 from dkronpy.client import Unavailable, Unreachable
@@ -43,7 +43,7 @@ def add_commands(commands: Subcommands) -> None:
 def watch_cluster(context: Context, arguments: Namespace) -> Exit:
     from rich.console import Console
 
-    if context.output.form is not Format.PRETTY:
+    if context.output.form.structured:
         context.output.data({"overview": context.client.overview(), "members": context.client.members()})
         return Exit.OK
     console = Console(file=sys.stdout)
