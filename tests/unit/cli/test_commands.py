@@ -275,6 +275,49 @@ def test_a_trigger_is_cancelled(dkron: Dkron, server: FakeServer) -> None:
     assert dkron("trigger", "cancel", "a", "6").code == 3
 
 
+def make_link(**fields: Any) -> dict[str, Any]:
+    return {
+        "job_name": "a",
+        "id": "f00",
+        "created_at": "2026-11-21T11:00:00Z",
+        "created_by": "ann",
+        "expires_at": "2026-11-22T12:00:00Z",
+        "once": True,
+        "uses": 0,
+        "used_at": None,
+        "fault": None,
+        "type": "",
+        "description": "of 1.2",
+        "env": {},
+        **fields,
+    }
+
+
+def test_a_link_is_shown_once_and_whole(dkron: Dkron, server: FakeServer) -> None:
+    server.on("POST", "/v1/jobs/a/links", make_link(path="/v1/links/a/f00.sig"))
+    result = dkron("link", "create", "a", "--once", "--valid-for", "24h", "--param", "N=3", "--description", "of 1.2")
+
+    assert (result.code, result.out) == (0, f"{server.url}/v1/links/a/f00.sig\n")
+    assert [request.body for request in server.requests] == [
+        {"valid_for": "24h", "once": True, "parameters": {"N": "3"}, "description": "of 1.2"}
+    ]
+    made = json.loads(dkron("link", "create", "a", "--format", "json").out)
+    assert made["url"] == f"{server.url}/v1/links/a/f00.sig"
+
+
+def test_links_are_listed_and_revoked(dkron: Dkron, server: FakeServer) -> None:
+    server.on("GET", "/v1/links", [make_link(), make_link(id="f01", fault="the link has expired")])
+    server.on("GET", "/v1/jobs/a/links", [])
+    server.on("DELETE", "/v1/jobs/a/links/f00", make_link())
+    listed = dkron("link", "list", "--format", "pretty").out
+
+    assert "in 24h" in listed or "in 1d" in listed
+    assert "the link has expired" in listed
+    assert dkron("link", "list", "--job", "a", "--format", "pretty").out == "There are no links.\n"
+    assert dkron("link", "revoke", "a", "f00").out == "f00 runs a no more.\n"
+    assert dkron("link", "revoke", "a", "f02").code == 3
+
+
 def test_run_waits_for_the_last_retry(dkron: Dkron, server: FakeServer) -> None:
     failed = make_execution("a", 5, state="failed", exit_code=1)
     run_server(
