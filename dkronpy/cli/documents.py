@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import yaml
 
+from dkronpy.model.json_text import GivenTwice, unique
+from dkronpy.model.yaml_text import UniqueLoader, YamlError, check_depth
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Iterator
 
 _SPACE: Final = re.compile(r"\s*")
-_Loader: Final = cast("type[yaml.SafeLoader]", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 _Dumper: Final = cast("type[yaml.SafeDumper]", getattr(yaml, "CSafeDumper", yaml.SafeDumper))
 
 
@@ -38,10 +40,13 @@ def read_documents(text: str, source: str) -> list[Document]:
         except json.JSONDecodeError as error:
             if json_only:
                 raise ValueError(f"{source}, line {error.lineno}, column {error.colno}: {error.msg}") from error
-        except _GivenTwice as error:
+        except GivenTwice as error:
             raise ValueError(f"{source}: {error}") from error
     try:
+        check_depth(text)
         return list(_flatten(yaml.load_all(text, _CoreLoader), source))
+    except YamlError as error:
+        raise ValueError(f"{source}: {error}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{source}, line {mark.line + 1}, column {mark.column + 1}" if mark else source
@@ -70,7 +75,7 @@ def _flatten(values: Iterator[Any], source: str) -> Iterator[Document]:
 
 def _read_json(text: str) -> Iterator[Any]:
     """JSON values one after another, with nothing but space between."""
-    decoder = json.JSONDecoder(object_pairs_hook=_unique)
+    decoder = json.JSONDecoder(object_pairs_hook=unique)
     position = _after_space(text, 0)
     while position < len(text):
         value, end = decoder.raw_decode(text, position)
@@ -83,35 +88,10 @@ def _after_space(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-class _GivenTwice(ValueError):
-    """An object of JSON holds a key twice."""
-
-
-def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in items:
-        if key in found:
-            raise _GivenTwice(f"the key {key!r} is given twice in one object; keep one of them")
-        found[key] = value
-    return found
-
-
-class _CoreLoader(_Loader):
-    """Plain scalars by YAML 1.2's core schema; a key given twice is an error, as it is by the specification."""
+class _CoreLoader(UniqueLoader):
+    """Plain scalars by YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML's own way to start from none
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                name = str(key.value)
-                if name in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {name!r} is given twice in one object; keep one of them", key.start_mark
-                    )
-                seen.add(name)
-        return super().construct_mapping(node, deep)
 
 
 class _BlockDumper(_Dumper):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from dkronpy.dsari.problems import ConfigRefused, Problem
+from dkronpy.model.json_text import unique
 from dkronpy.model.yaml_text import YamlError, load_yaml
 
 MAX_FILE: Final = 8 << 20
@@ -175,7 +176,7 @@ def decoded(content: bytes, suffix: str) -> object:
 
 
 def _json(text: str) -> object:
-    return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
+    return json.loads(text, object_pairs_hook=unique, parse_constant=_no_number)
 
 
 def _check(value: object, left: int) -> None:
@@ -189,15 +190,6 @@ def _check(value: object, left: int) -> None:
             _check(part, left - 1)
     elif isinstance(value, str) and (match := _SURROGATE.search(value)):
         raise ValueError(f"holds {match[0]!r}, which is half a character")
-
-
-def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in items:
-        if key in found:
-            raise ValueError(f"the key {key[:80]!r} is given twice in one object; keep one of them")
-        found[key] = value
-    return found
 
 
 def _no_number(text: str) -> object:

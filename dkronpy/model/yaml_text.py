@@ -22,8 +22,8 @@ class YamlError(ValueError):
 def load_yaml(text: str) -> object:
     """The only document of a text; None for an empty one. Raises YamlError, which names line and column."""
     try:
-        _check_depth(text)
-        value: object = yaml.load(text, _UniqueLoader)
+        check_depth(text)
+        value: object = yaml.load(text, UniqueLoader)
         _bound(value)
     except YamlError:
         raise
@@ -36,7 +36,7 @@ def load_yaml(text: str) -> object:
     return value
 
 
-class _UniqueLoader(_Loader):
+class UniqueLoader(_Loader):
     """A key given twice is an error, as it is by the specification."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -46,13 +46,17 @@ class _UniqueLoader(_Loader):
                 name = str(key.value)
                 if name in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {name[:80]!r} is given twice; keep one of them", key.start_mark
+                        None,
+                        None,
+                        f"the key {name[:80]!r} is given twice in one object; keep one of them",
+                        key.start_mark,
                     )
                 seen.add(name)
         return super().construct_mapping(node, deep)
 
 
-def _check_depth(text: str) -> None:
+def check_depth(text: str) -> None:
+    """Raises YamlError for a text, of one document or several, that is nested too deeply to be loaded."""
     depth = 0
     parse = cast("Callable[..., Iterator[yaml.Event]]", cast("Any", yaml).parse)
     for event in parse(text, _Loader):

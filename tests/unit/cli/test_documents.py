@@ -77,6 +77,7 @@ def test_anchors_and_merges() -> None:
         ("a:\n\t- b", "jobs.yml", "jobs.yml, line 2, column 1"),
         ('{"a": 1,\n "b" 2}', "jobs.json", "jobs.json, line 2, column 6: Expecting ':'"),
         ("a: 1\na: 2", "jobs.yml", "line 2, column 1: the key 'a' is given twice"),
+        ("- " * 50_000, "jobs.yml", "jobs.yml: lists and objects are nested deeper than 100"),
         ('{"a": 1, "a": 2}', "jobs.yml", "jobs.yml: the key 'a' is given twice"),
         ("a: \x00", "jobs.yml", "jobs.yml: not YAML"),
         ("!!python/object/apply:os.system [x]", "jobs.yml", "could not determine a constructor"),
