@@ -98,6 +98,7 @@ class OverviewRoutes:
             await asyncio.shield(looking)
         elif reading.done():
             await reading  # it may have failed
+        complete = reading.done() and looking.done()
         now = self._services.now()
         cluster, mirror = self._services.cluster, self._mirror
         settings = self._services.settings()
@@ -106,6 +107,7 @@ class OverviewRoutes:
         running = sorted(self._context.ledger.flying(), key=lambda run: (run.started or run.decided, run.job))
         day = self._figures.minutes(1440)
         return {
+            "complete": complete,
             "node": settings.node_name,
             "version": __version__,
             "leader": cluster.leader(),

@@ -17,7 +17,7 @@ from tests.support.browser import WIDE
 from tests.support.processes import ROOT, SECOND
 
 ONE = {"server": "true:1"}
-SIZE = (1280, 800)
+HEIGHTS = {"overview": 860, "job": 1180, "output": 800, "editor": 800}
 
 
 def remember(dashboard: Dashboard, job: str, runs: int, spacing: float, bad: int = 0) -> None:
@@ -78,11 +78,14 @@ def test_pictures(dashboard: Dashboard, tmp_path: Path) -> None:
         "output": (f"/jobs/import-orders/executions/{run}", "batch 030"),
         "editor": ("/edit/backup-db", "At 02:30"),
     }
-    browser.size(*SIZE)
+    shown.call("GET", "/v1/overview", timeout=30)  # which is answered when all is counted
     try:
         for name, (address, text) in views.items():
+            browser.size(1280, HEIGHTS[name])
             dashboard.open(address)
             browser.until(f"document.body.textContent.includes({text!r})")  # lines that are scrolled away count too
+            if name == "job":
+                browser.until("document.querySelectorAll('.u-over').length === 2")
             for scheme in ("light", "dark"):
                 browser.colours(scheme)
                 browser.picture(folder / f"{name}-{scheme}.png")

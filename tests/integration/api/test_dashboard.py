@@ -41,6 +41,7 @@ async def test_overview_counts_what_was_before_and_what_is_now(node: ApiNode, ap
     ]
     first = await (await api.get("/v1/overview")).json()
     assert first["day"] == {"success": 0, "failed": 1, "skipped": 0, "missed": 0}
+    assert first["complete"]
     assert first["jobs"] == {"total": 2, "disabled": 1, "failing": 0}
     assert first["members"] == {"alive": 2, "failed": 1, "left": 0, "servers": 1, "drained": 0}
     assert (first["leader"], first["store"], first["issues"], first["pause"]) == (NODE, "ok", [], {"paused": False})

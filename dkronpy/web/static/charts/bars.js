@@ -5,6 +5,7 @@ import { ms, show, span } from '../core/time.js';
 const ORDER = [['success', 'good', 'succeeded'], ['failed', 'bad', 'failed'], ['missed', 'warn', 'missed'], ['skipped', 'quiet', 'skipped']];
 const HEIGHT = 100;
 const LATE = 30;
+const QUIET = 1; // seconds of lateness that fill the strip at least: a few ms are nothing to look at
 
 export function Bars({ minutes }) {
   const count = minutes.success.length;
@@ -20,7 +21,7 @@ export function Bars({ minutes }) {
       ${totals.map((total, index) => column(minutes, index, total, most, start))}
     </svg>
     <svg class="bars late" viewBox="0 0 ${count * 10} ${LATE}" preserveAspectRatio="none" aria-hidden="true">
-      ${minutes.late.map((value, index) => (value ? lateness(value, late, index, start) : null))}
+      ${minutes.late.map((value, index) => (value ? lateness(value, Math.max(late, QUIET), index, start) : null))}
     </svg>
     <div class="axis-labels"><span>${show(start, 'minute')}</span><span>at most ${most} ended in a minute, at most ${span(late * 1000)} late</span><span>${show(start + count * 60_000, 'minute')}</span></div>
     <figcaption class="legend">${[...ORDER, ['late', 'busy', 'late by (hanging)']].map(([name, tone, word]) => html`<span key=${name}>

@@ -26,8 +26,8 @@ export function JobSummary({ job, beat }) {
       ${runs.error && html`<${Failure} error=${runs.error} />`}
       ${runs.data && html`<${RunList} runs=${runs.data} withJob=${false} empty="It has not run yet." />`}
     <//>
-    <${JobDependencies} job=${job} beat=${beat} />
     <${JobHistory} job=${job} beat=${beat} />
+    <${JobDependencies} job=${job} beat=${beat} />
   </div>`;
 }
 

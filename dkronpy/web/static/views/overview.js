@@ -18,7 +18,7 @@ export function Overview() {
     ${state && html`<div class="stack">
       <${Health} state=${state} />
       <${Tiles} state=${state} />
-      <${Card} title="The last hour" aside="runs that ended each minute, and how late the latest began">
+      <${Card} title="The last hour" aside=${state.complete ? 'runs that ended each minute, and how late the latest began' : 'counting …'}>
         <${Bars} minutes=${state.minutes} />
       <//>
       <div class="halves">
@@ -29,7 +29,7 @@ export function Overview() {
           <${RunList} runs=${state.problems} empty="Nothing failed, nothing was missed." />
         <//>
       </div>
-      <${Upcoming} fires=${state.upcoming} />
+      <${Upcoming} fires=${state.upcoming} complete=${state.complete} />
     </div>`}`;
 }
 
@@ -82,10 +82,10 @@ function Tiles({ state }) {
   </div>`;
 }
 
-function Upcoming({ fires }) {
+function Upcoming({ fires, complete }) {
   const coming = fires.filter((fire) => ms(fire.time) > now.value - 1000);
   return html`<${Card} title="Next fires" aside="one of each job">
-    ${coming.length === 0 ? html`<${Empty}>No job will fire on a schedule.<//>` : html`
+    ${coming.length === 0 ? html`<${Empty}>${complete ? 'No job will fire on a schedule.' : 'looking …'}<//>` : html`
       <${Timeline} fires=${coming} />
       <ol class="upcoming">
         ${coming.slice(0, 8).map(({ job, time }) => html`<li key=${job}>
