@@ -31,6 +31,9 @@ class Dialect(ABC):
     merges: bool = False
     """Whether it answers a union of ordered ranges in their order without reading them to the end."""
 
+    join: str = "JOIN"
+    """What joins `wanted` with a table in which its rows are to be looked up, one after the other."""
+
     def name(self, text: str) -> Any:
         """A text as a parameter."""
         return text

@@ -174,14 +174,14 @@ class MongoTable(Table):
     def trim(self, key: Key, kept_from: int) -> Work[None]:
         yield _call("output", "delete_many", {"run": _id(key), "stop": {"$lte": kept_from}})
 
-    def tails(self, keys: Collection[Key], tail: int) -> Work[dict[Key, tuple[int, list[Piece]]]]:
+    def tails(self, keys: Collection[Key], tail: int | None) -> Work[dict[Key, tuple[int, list[Piece]]]]:
         held = yield from self._extents(keys)
         sizes = {key: sum(extents[-1]) for key, extents in held.items()}
         ids = {
             _piece_id(key, extent.start): key
             for key, extents in held.items()
             for extent in extents
-            if sum(extent) > sizes[key] - tail
+            if tail is None or sum(extent) > sizes[key] - tail
         }
         documents = yield from _find("output", {"_id": {"$in": list(ids)}}, ["start", "data"], [("start", 1)])
         found: dict[Key, tuple[int, list[Piece]]] = {key: (size, []) for key, size in sizes.items()}

@@ -74,6 +74,8 @@ _MODES: Final = ("disable", "require", "verify-ca", "verify-full")
 
 
 class MysqlDialect(Dialect):
+    join = "STRAIGHT_JOIN"
+
     def name(self, text: str) -> bytes:
         return text.encode()
 

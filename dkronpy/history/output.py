@@ -70,7 +70,7 @@ def read_tails(table: Table, keys: Collection[Key], length: int, limit: int) -> 
     """The last `length` stored bytes of each; fewer when there is a gap among them."""
     if not keys:
         return {}
-    held = yield from table.tails(keys, min(length, limit))
+    held = yield from table.tails(keys, None if length >= limit else length)
     found: dict[Key, Output] = {}
     for key in keys:
         size, pieces = held.get(key, (0, []))

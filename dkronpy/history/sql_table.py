@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -51,6 +50,7 @@ class SqlTable(Table):
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
+        self._join = dialect.join
 
     def _ask(self, text: str, **parameters: Any) -> Work[list[Sequence[Any]]]:
         name = self._dialect.name
@@ -74,7 +74,7 @@ class SqlTable(Table):
             return {}
         wanted, parameters = self._wanted(_KEY, keys)
         same = _SAME.format("execution")
-        rows = yield Statement(f"SELECT record FROM {wanted} JOIN execution ON {same}", parameters)
+        rows = yield Statement(f"SELECT record FROM {wanted} {self._join} execution ON {same}", parameters)
         found = [_decode(row[0]) for row in rows]
         return {execution.key: execution for execution in found}
 
@@ -137,7 +137,7 @@ class SqlTable(Table):
         wanted, parameters = self._wanted(_KEY, keys)
         rows = yield Statement(
             f"SELECT output.job, output.grp, output.attempt, output.node, start, length(data) FROM {wanted} "
-            f"JOIN output ON {_SAME.format('output')} AND output.start = "
+            f"{self._join} output ON {_SAME.format('output')} AND output.start = "
             f"(SELECT max(last.start) FROM output AS last WHERE {_SAME.format('last')})",
             parameters,
         )
@@ -170,7 +170,13 @@ class SqlTable(Table):
         text = f"DELETE FROM output WHERE {_OF_RUN} AND start < :kept AND start + length(data) <= :kept"
         yield from self._ask(text, **_of(key), kept=kept_from)
 
-    def tails(self, keys: Collection[Key], tail: int) -> Work[dict[Key, tuple[int, list[Piece]]]]:
+    def tails(self, keys: Collection[Key], tail: int | None) -> Work[dict[Key, tuple[int, list[Piece]]]]:
+        columns = "output.job, output.grp, output.attempt, output.node, start, data"
+        if tail is None:
+            wanted, parameters = self._wanted(_KEY, keys)
+            text = f"SELECT {columns} FROM {wanted} {self._join} output ON {_SAME.format('output')}"
+            grouped = self._grouped((yield Statement(text, parameters)))
+            return {key: (pieces[-1][0] + len(pieces[-1][1]), pieces) for key, pieces in grouped.items()}
         last = yield from self.last_pieces(keys)
         sizes = {key: sum(extent) for key, extent in last.items()}
         if not sizes:
@@ -180,14 +186,21 @@ class SqlTable(Table):
             {**_KEY, "begin_at": int}, [(*key, size - tail) for key, size in sizes.items()]
         )
         rows = yield Statement(
-            f"SELECT output.job, output.grp, output.attempt, output.node, start, data FROM {wanted} "
-            f"JOIN output ON {_SAME.format('output')} WHERE start >= coalesce((SELECT max(last.start) "
+            f"SELECT {columns} FROM {wanted} "
+            f"{self._join} output ON {_SAME.format('output')} WHERE start >= coalesce((SELECT max(last.start) "
             f"FROM output AS last WHERE {_SAME.format('last')} AND last.start <= wanted.begin_at), 0)",
             parameters,
         )
-        pieces = sorted((self._key(row), row[4], bytes(row[5])) for row in rows)
-        grouped = groupby(pieces, lambda piece: piece[0])
-        return {key: (sizes[key], [piece[1:] for piece in held]) for key, held in grouped}
+        return {key: (sizes[key], pieces) for key, pieces in self._grouped(rows).items()}
+
+    def _grouped(self, rows: Iterable[Sequence[Any]]) -> dict[Key, list[Piece]]:
+        """The pieces of each output, in order."""
+        found: dict[Key, list[Piece]] = {}
+        for row in rows:
+            found.setdefault(self._key(row), []).append((row[4], bytes(row[5])))
+        for pieces in found.values():
+            pieces.sort()
+        return found
 
     # ---- counters and marks
 
@@ -198,7 +211,7 @@ class SqlTable(Table):
 
     def folded(self, jobs: Collection[str]) -> Work[dict[str, int]]:
         wanted, parameters = self._wanted({"job": str}, [(job,) for job in jobs])
-        text = f"SELECT job.job, folded FROM {wanted} JOIN job ON job.job = wanted.job"
+        text = f"SELECT job.job, folded FROM {wanted} {self._join} job ON job.job = wanted.job"
         rows = yield Statement(text, parameters)
         return {self._dialect.text(row[0]): row[1] for row in rows}
 
@@ -214,7 +227,9 @@ class SqlTable(Table):
 
     def figures_of(self, jobs: Collection[str]) -> Work[list[JobFigures]]:
         wanted, parameters = self._wanted({"job": str}, [(job,) for job in jobs])
-        rows = yield Statement(f"SELECT record FROM {wanted} JOIN figures ON figures.job = wanted.job", parameters)
+        rows = yield Statement(
+            f"SELECT record FROM {wanted} {self._join} figures ON figures.job = wanted.job", parameters
+        )
         return [_unpack_figures(row[0]) for row in rows]
 
     def figures_after(self, after: str, limit: int) -> Work[list[JobFigures]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from dkronpy.history.dialect import Columns, Dialect, Parameters, Rows, Statement
 
 APPLICATION_ID = 0x646B7268
@@ -75,19 +77,16 @@ MIGRATIONS = (
 
 class SqliteDialect(Dialect):
     merges = True
+    join = "CROSS JOIN"
 
     def hint(self, index: str | None) -> str:
         return " NOT INDEXED" if index is None else f" INDEXED BY {index}"
 
     def rows(self, columns: Columns, rows: Rows) -> tuple[str, Parameters]:
-        parameters = {f"w{n}": value for n, value in enumerate(value for row in rows for value in row)}
-        width = len(columns)
-        values = ", ".join(
-            f"({', '.join(f':w{n}' for n in range(start, start + width))})"
-            for start in range(0, len(parameters), width)
-        )
-        names = ", ".join(columns)
-        return f"(WITH given ({names}) AS (VALUES {values}) SELECT * FROM given) AS wanted", parameters
+        # One parameter, so that the statement is the same for any number of rows.
+        names = ", ".join(f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(columns))
+        text = msgspec.json.encode(rows).decode()
+        return f"(SELECT {names} FROM json_each(:rows)) AS wanted", {"rows": text}
 
     def upsert(self, table: str, columns: Columns, key: Sequence[str], rows: Rows, *, add: bool = False) -> Statement:
         changes = ", ".join(

@@ -92,8 +92,9 @@ class Table(ABC):
         """Delete the pieces that end at or before a place."""
 
     @abstractmethod
-    def tails(self, keys: Collection[Key], tail: int) -> Work[dict[Key, tuple[int, list[Piece]]]]:
-        """Of each output that there is its size, and the pieces that hold its last `tail` bytes, in order."""
+    def tails(self, keys: Collection[Key], tail: int | None) -> Work[dict[Key, tuple[int, list[Piece]]]]:
+        """Of each output that there is its size, and the pieces that hold its last `tail` bytes (None: all), in
+        order."""
 
     # ---- counters and marks
 

@@ -22,11 +22,12 @@ NOBODY = 65534
 
 
 class Database(Server):
-    """Its data is in memory where the system has a place for that, and outlives the process."""
+    """Its data is in memory where the system has a place for that, unless it is to be on the disk, and outlives the
+    process."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, disk: bool = False) -> None:
         super().__init__(folder, *options)
-        self.data = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+        self.data = Path(tempfile.mkdtemp(dir=None if disk or not os.path.isdir("/dev/shm") else "/dev/shm"))
         atexit.register(shutil.rmtree, self.data, ignore_errors=True)
         if os.geteuid() == 0 and self.unprivileged:
             os.chown(self.data, NOBODY, NOBODY)
@@ -64,8 +65,8 @@ class Postgres(Database):
     label = "postgresql"
     unprivileged = True
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        super().__init__(folder, *options)
+    def __init__(self, folder: Path, *options: str, disk: bool = False) -> None:
+        super().__init__(folder, *options, disk=disk)
         self._run("initdb", "--pgdata", f"{self.data}/db", "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C")
 
     def command(self) -> Sequence[str]:
@@ -114,8 +115,8 @@ class MariaDb(Database):
     label = "mariadb"
     unprivileged = True
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        super().__init__(folder, *options)
+    def __init__(self, folder: Path, *options: str, disk: bool = False) -> None:
+        super().__init__(folder, *options, disk=disk)
         made = ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}/db", "--skip-test-db", *_SMALL]
         self._run(*made, "--auth-root-authentication-method=normal")
 
