@@ -89,8 +89,10 @@ class _Known:
     def __init__(self, past: Past) -> None:
         self._past = past
         self._groups: dict[int, list[Group]] = defaultdict(list)
-        self._idle: list[tuple[int, int]] = []
-        """Fires (first, last) that were decided not to run."""
+        self._idle: set[int] = set()
+        """Fires that were decided not to run …"""
+        self._idle_ranges: list[tuple[int, int]] = []
+        """… and those (first, last) that share one record."""
         by_group: dict[tuple[int, int], list[Execution]] = defaultdict(list)
         for execution in past.executions:
             if execution.trigger in OF_FIRES:
@@ -98,7 +100,9 @@ class _Known:
         for (fire, _), executions in by_group.items():
             group = Group(executions)
             if group.complete and not group.ran:
-                self._idle.append((fire, max(executions[0].last, fire)))
+                self._idle.add(fire)
+                if executions[0].last > fire:
+                    self._idle_ranges.append((fire, executions[0].last))
             else:
                 self._groups[fire].append(group)
         self._since = [edit.since for edit in past.edits]
@@ -119,9 +123,9 @@ class _Known:
             return LeftOut.SUCCEEDED
         if groups:
             return None if policy is BackfillPolicy.FAILED else LeftOut.FAILED
-        if any(first <= fire <= last for first, last in self._idle):
+        if fire in self._idle or _within(fire, self._idle_ranges):
             return None
-        backfilled = any(first <= fire <= last for first, last in self._past.backfilled)
+        backfilled = _within(fire, self._past.backfilled)
         return LeftOut.FORGOTTEN if backfilled or self._existed(fire) else None
 
     def _existed(self, fire: int) -> bool:
@@ -137,3 +141,7 @@ class _Known:
                 self._schedules[index] = None
         schedule = self._schedules[index]
         return schedule is not None and next_fire(job, schedule, fire - 1) == fire
+
+
+def _within(fire: int, ranges: Iterable[tuple[int, int]]) -> bool:
+    return any(first <= fire <= last for first, last in ranges)
