@@ -5,6 +5,7 @@ A link's token is in its path. It is shown once, when the link is made, and is n
 
 from __future__ import annotations
 
+import logging
 from html import escape
 from typing import Final
 from urllib.parse import quote
@@ -21,6 +22,8 @@ from dkronpy.catalog.links import LinkNotFound, LinkOver
 from dkronpy.model.fields import validated
 from dkronpy.model.link import Link, LinkSpec
 from dkronpy.model.times import rfc3339
+
+log = logging.getLogger(__name__)
 
 USE: Final = "/v1/links/{job}/{token}"
 """The route that is open to everybody."""
@@ -117,6 +120,8 @@ class LinkRoutes:
             group = await self._links.use(name, request.match_info["token"])
         except (LinkNotFound, LinkOver) as error:
             raise _refused(error) from None
+        id, _, _ = request.match_info["token"].partition(".")
+        log.info("a link asks for a run", extra={"job": name, "link": id, "group": group})
         return answer(request, {"job_name": name, "run": {"group": group}}, headers=_PRIVATE)
 
     def _opened(self, name: str, request: web.Request) -> Link:

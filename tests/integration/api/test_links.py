@@ -191,9 +191,11 @@ async def test_it_is_in_no_log(
     async def fail(*_: object) -> int:
         raise RuntimeError("a fault in the server")
 
-    monkeypatch.setattr("dkronpy.catalog.links.Links.use", fail)
     with caplog.at_level(logging.DEBUG):
+        await api.post(made["path"])
+        monkeypatch.setattr("dkronpy.catalog.links.Links.use", fail)
         await problem(await api.post(made["path"]), 500)
     logged = [f"{record.getMessage()} {vars(record)}" for record in caplog.records if record.name.startswith("dkronpy")]
-    assert logged
+    assert [line for line in logged if "a link asks for a run" in line and made["id"] in line]
+    assert [line for line in logged if "a request failed" in line]
     assert not [line for line in logged if made["path"].rpartition(".")[2] in line]
