@@ -20,18 +20,18 @@ def test_from_nrpe_to_nagios(tmp_path: Path) -> None:
         agent.start()
         dkron = Dkron(agent)
         dkron("import", "nrpe", str(tmp_path / "nrpe.cfg"), "--schedule", "@manually", "--tag", "dkron_server=true:1")
-        for name, found, code in (("check_disk", "warning", 1), ("check_ok", "ok", 0), ("check_slow", "unknown", 3)):
+        for name, found in (("check_disk", "warning"), ("check_ok", "ok"), ("check_slow", "unknown")):
             dkron("job", "run", name, "--wait", code=0 if found == "ok" else 5)
-            (execution,) = dkron.json("execution", "list", "--job", name)
+            (execution,) = agent.get(f"/v1/jobs/{name}/executions")
             assert execution["check"] == found
-            assert dkron.json("job", "show", name)["check"] == found
-            assert dkron("check", name, code=code).startswith(f"{found.upper()} - {name}: ")
-        assert "91.5%;80;95 /=10MB\n" in dkron("check", "check_disk", code=1)
+            assert agent.get(f"/v1/jobs/{name}")["check"] == found
+        said = dkron("check", "check_disk", code=1)
+        assert said.startswith("WARNING - check_disk: failed ")
+        assert said.endswith(" '/var log'=91.5%;80;95 /=10MB\n")
         with urlopen(f"http://{HOST}:{agent.port}/metrics") as answer:
             figures = answer.read().decode()
         node = execution["node_name"]
         assert f'dkron_check_status{{job_name="check_slow",node="{node}"}} 3.0\n' in figures
         assert f'dkron_check_value{{job_name="check_disk",label="/var log",node="{node}",unit="%"}} 91.5\n' in figures
-        dkron("job", "delete", "check_disk")
     finally:
         agent.clean_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from dkronpy.cli import context
-from dkronpy.cli.main import main
+from dkronpy.cli import context, main
 from tests.support.fake_api import FakeServer, serving
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -27,6 +27,10 @@ class _FixedTime(datetime):
     @classmethod
     def now(cls, tz: Any = None) -> datetime:
         return NOW.astimezone(tz)
+
+
+_parser = functools.cache(main.build_parser)
+"""Made once: it takes longer than most commands."""
 
 
 @dataclass
@@ -48,10 +52,11 @@ def dkron(server: FakeServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     monkeypatch.setattr(context, "datetime", _FixedTime)
+    monkeypatch.setattr(main, "build_parser", _parser)
 
     def run(*argv: str) -> Result:
         try:
-            code = main(argv)
+            code = main.main(argv)
         except SystemExit as end:  # argparse's way out
             code = int(end.code or 0)
         captured = capsys.readouterr()
