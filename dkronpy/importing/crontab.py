@@ -174,7 +174,7 @@ def _run(draft: Draft, command: str, stdin: str | None, user: str, env: dict[str
         told = "cron ran it as the crontab's owner, at their home; here it runs as the agent in /: --user says who"
         draft.tell(Kind.MEANING, told)
     line = command if shell in ("/bin/sh", "sh") else f"exec {shlex.quote(shell)} -c {shlex.quote(command)}"
-    config = shell_line(line, variables, before=before)
+    config = {**shell_line(line, variables, before=before), "clean_env": "true"}
     if user:
         config["su"] = user
     if stdin is not None:

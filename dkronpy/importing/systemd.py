@@ -206,8 +206,10 @@ def _what(draft: Draft, service: Mapping[str, Sequence[str]], expand: _Specifier
     if user:
         group = expand(last(service, "Group"), "Group")
         config["su"] = f"{user}:{group}" if group else user
-    elif service.get("Group"):
-        draft.tell(Kind.LEFT_OUT, f"Group={last(service, 'Group')} without a User: a job has no group alone")
+    else:
+        group = f", with the group {last(service, 'Group')}" if service.get("Group") else ""
+        draft.tell(Kind.MEANING, f"without User= it ran as systemd does, mostly root{group}; here it runs as the agent")
+    config["clean_env"] = "true"
     _limits(draft, service, config)
     draft.document |= {"executor": "shell", "executor_config": config}
 
@@ -242,16 +244,13 @@ class _Command:
             del self.words[1]  # the name by which the program is called
         if not self.words:
             raise UnitError(f"{text!r} is no command")
-        literal = ":" in prefix
-        self._ignored = "-" in prefix
-        shown = shlex.join(self.words) if literal else " ".join(map(_shown, self.words))
-        if literal or not any("$" in word for word in self.words):
-            self.plain = not self._ignored and ";" not in self.words
-        else:
-            self.plain = False
         if ";" in self.words:
             raise UnitError(f"{text!r} holds several commands: write each on an ExecStart line of its own")
-        self.line = f"{shown} || true" if self._ignored else shown
+        literal, ignored = ":" in prefix, "-" in prefix
+        self.plain = not ignored and (literal or not any("$" in word for word in self.words))
+        """Whether no shell is needed."""
+        shown = shlex.join(self.words) if literal else " ".join(map(_shown, self.words))
+        self.line = f"{shown} || true" if ignored else shown
 
 
 def _shown(word: str) -> str:

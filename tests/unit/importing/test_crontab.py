@@ -50,7 +50,7 @@ def test_debians_own() -> None:
     assert config.argv[2] == (
         "cd ~root || exit 1\ntest -x /usr/sbin/anacron || { cd / && run-parts --report /etc/cron.daily; }"
     )
-    assert config.user == "root"
+    assert (config.user, config.clean_env) == ("root", True)
     assert config.env == {
         "PATH": "/usr/local/sbin:/usr/local/bin:/sbin:/bin:/usr/sbin:/usr/bin",
         "SHELL": "/bin/sh",

@@ -80,6 +80,7 @@ ProtectSystem=strict
         "cd /var/lib/postgresql || exit 200\nexec /usr/bin/pg_dump --file '/backup/shop 1.sql' shop"
     )
     assert config.env == {"PGHOST": "db 1", "LEVEL": "9"}
+    assert config.clean_env
     assert (config.user, config.memory, config.timeout, config.grace) == (
         "postgres",
         512 << 20,
@@ -110,10 +111,10 @@ def test_drop_ins_and_a_list_that_begins_anew(tmp_path: Path) -> None:
 def test_timers_that_count(tmp_path: Path) -> None:
     job = one(tmp_path, "[Timer]\nOnBootSec=5min\nOnUnitActiveSec=1h\n")
     assert job.document["schedule"] == "@every 1h"
-    assert kinds(job) == ["every", "left_out"]
+    assert kinds(job) == ["every", "left_out", "meaning"]
     only_boot = one(tmp_path, "[Timer]\nOnBootSec=5min\n")
     assert only_boot.document["schedule"] == "@manually"
-    assert kinds(only_boot) == ["no_times"]
+    assert kinds(only_boot) == ["no_times", "meaning"]
 
 
 def test_a_time_that_is_past(tmp_path: Path) -> None:
