@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
-from dkronpy.catalog.jobs import HasDependents, JobError, Jobs, ParentNotFound
+from dkronpy.catalog.jobs import HasDependents, JobError, JobNotFound, Jobs, ParentNotFound
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.catalog.sources import Sources
 from dkronpy.dsari.config import DsariConfig, parse
@@ -152,7 +153,8 @@ class JobDirectory:
             await self._put(wanted[name])
 
         async def delete(name: str) -> None:
-            await self._jobs.delete(name, by=self._by, source=source)
+            with suppress(JobNotFound):  # another server with the directory was quicker
+                await self._jobs.delete(name, by=self._by, source=source)
 
         def holds() -> bool:
             return self._sources.holds(source, content.merged.digest)

@@ -280,3 +280,19 @@ async def test_files_of_another_directory_are_followed_too(node: ApiNode, tmp_pa
         await until(lambda: held(node) == {"a": "a"})
         write(more, {"jobs": {"a": {"command": "b"}}}, "a.json")
         await until(lambda: held(node) == {"a": "b"})
+
+
+async def test_servers_that_act_at_once_are_of_one_mind(node: ApiNode, tmp_path: Path) -> None:
+    path = tmp_path / "etc"
+    servers = [directory(node, path, f"n{number}") for number in range(3)]
+    config = {"jobs": {f"j{number}": {"command": "a"} for number in range(30)}}
+    write(path, config)
+    async with running(*servers):
+        await until(lambda: all(one.report.state is SourceState.APPLIED for one in servers))
+        assert len(node.mirror.jobs) == 30
+        assert {len(await node.jobs.edits(name)) for name in node.mirror.jobs} == {1}, "each is written once"
+        before = {one: one.report.digest for one in servers}
+        write(path, {"jobs": {"j0": {"command": "b"}}})
+        await until(lambda: all(one.report.digest != before[one] for one in servers))
+    assert held(node) == {"j0": "b"}
+    assert [one.report.problems for one in servers] == [()] * 3
