@@ -279,3 +279,22 @@ def test_parameters_have_their_defaults_whatever_starts_the_run() -> None:
     world.advance(12 * SECOND)
     env = {execution.trigger: execution.env for execution in world.history.values()}
     assert env == {Trigger.MANUAL: {"N": "2", "A": "b"}, Trigger.SCHEDULE: {"N": "5", "A": "a"}}
+
+
+def test_what_is_asked_of_a_job_that_the_leader_does_not_know_yet_waits() -> None:
+    """Its clock is behind that of the server that wrote the job."""
+    world = World(1, faults=False)
+    world.fail_rate = 0
+    world.take_lead()
+    world.clock_off = -3 * SECOND
+    world.put(job())
+    kept, cancelled = world.trigger("job"), world.trigger("job", world.now + 60 * SECOND)
+    world.cancel("job", cancelled)
+    world.settle()
+    assert world.board is not None
+    assert world.board.wake_at(world.leader_now) == world.now, "it sleeps until the job's time"
+    assert not world.history
+    world.advance(10 * SECOND)
+    states = {execution.group: execution.state for execution in world.history.values()}
+    assert states == {kept: State.SUCCESS, cancelled: State.SKIPPED}
+    assert not world.store.kills
