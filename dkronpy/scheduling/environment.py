@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from typing import Final
 
 from dkronpy.model.execution import Execution, execution_id
-from dkronpy.model.figures import RunMark
 from dkronpy.model.job import Hash, Job, JobState
 from dkronpy.model.times import epoch_text, rfc3339
 
@@ -13,9 +12,16 @@ JOB_GROUP = "job_group"
 """The key of a job's metadata that is its JOB_GROUP."""
 
 
+_KEYS: Final = {
+    prefix: tuple(f"{prefix}_{name}" for name in ("RUN_ID", "SCHEDULE_TIME", "START_TIME", "STOP_TIME", "EXIT_CODE"))
+    for prefix in ("PREVIOUS", "PREVIOUS_GOOD", "PREVIOUS_BAD")
+}
+
+
 def automatic(job: Job, execution: Execution, state: JobState | None, epoch: int) -> dict[str, str]:
     """The variables of an execution that is ordered under this epoch."""
     run = execution_id(execution.group, execution.attempt, execution.node)
+    dsari = job.hash is Hash.DSARI
     env = {
         "DKRON_JOB_NAME": job.name,
         "DKRON_EXECUTION_ID": run,
@@ -23,44 +29,47 @@ def automatic(job: Job, execution: Execution, state: JobState | None, epoch: int
         "DKRON_ATTEMPT": str(execution.attempt),
         "DKRON_EPOCH": str(epoch),
         "ENV_JOB_NAME": job.name,
-        "JOB_NAME": job.name,
+        "JOB_NAME": (_clean(job.hash_id) if dsari else "") or job.name,
         "RUN_ID": run,
         "SCHEDULE_TIME": epoch_text(execution.fire),
-        "TRIGGER_TYPE": execution.trigger_type,
+        "TRIGGER_TYPE": _clean(execution.trigger_type),
     }
-    if (origin := execution.origin) is not None:
-        told = {"BY": origin.by, "DESCRIPTION": origin.description, "DATA": origin.data}
-        env |= {f"TRIGGER_{name}": value for name, value in told.items() if value}
-    if job.hash is Hash.DSARI:
+    if dsari:
         env["DSARI"] = "true"
-        env["JOB_NAME"] = job.hash_id or job.name
-    if group := job.metadata.get(JOB_GROUP):
-        env["JOB_GROUP"] = group
+    if job.metadata and (group := job.metadata.get(JOB_GROUP)):
+        env["JOB_GROUP"] = _clean(group)
     if execution.concurrency_group:
         env["CONCURRENCY_GROUP"] = execution.concurrency_group
+    if (origin := execution.origin) is not None:
+        told = {"TRIGGER_BY": origin.by, "TRIGGER_DESCRIPTION": origin.description, "TRIGGER_DATA": origin.data}
+        env |= {name: _clean(value) for name, value in told.items() if value}
     if state is not None:
-        env.update(previous(state))
-    # What people write may hold a NUL, which no environment does.
-    if "\0" in "".join(env.values()):
-        return {name: value.replace("\0", "") for name, value in env.items()}
+        _previous(env, state)
     return env
 
 
-def previous(state: JobState) -> Mapping[str, str]:
+def _clean(text: str) -> str:
+    """Without the character NUL: people may write it, but no environment holds it."""
+    return text.replace("\0", "")
+
+
+def _previous(env: dict[str, str], state: JobState) -> None:
     """PREVIOUS_…, PREVIOUS_GOOD_… and PREVIOUS_BAD_…: the job's executions that ended last, in all and by how."""
     good, bad = state.last_good, state.last_bad
-    if good is None and bad is None:
-        return {}
-    last = max(filter(None, (good, bad)), key=lambda mark: mark.finished, default=None)
-    marks = (("PREVIOUS", last), ("PREVIOUS_GOOD", good), ("PREVIOUS_BAD", bad))
-    return {f"{prefix}_{name}": value for prefix, mark in marks if mark is not None for name, value in _told(mark)}
-
-
-def _told(mark: RunMark) -> Iterator[tuple[str, str]]:
-    yield "RUN_ID", mark.id
-    yield "SCHEDULE_TIME", epoch_text(mark.fire)
-    if mark.started is not None:
-        yield "START_TIME", epoch_text(mark.started)
-    yield "STOP_TIME", epoch_text(mark.finished)
-    if mark.exit_code is not None:
-        yield "EXIT_CODE", str(mark.exit_code)
+    last = good if bad is None or (good is not None and good.finished >= bad.finished) else bad
+    for mark, prefix in ((good, "PREVIOUS_GOOD"), (bad, "PREVIOUS_BAD")):
+        if mark is None:
+            continue
+        values = (
+            mark.id,
+            epoch_text(mark.fire),
+            "" if mark.started is None else epoch_text(mark.started),
+            epoch_text(mark.finished),
+            "" if mark.exit_code is None else str(mark.exit_code),
+        )
+        for keys in (_KEYS[prefix], _KEYS["PREVIOUS"]) if mark is last else (_KEYS[prefix],):
+            env.update(zip(keys, values, strict=True))
+            if mark.started is None:
+                del env[keys[2]]
+            if mark.exit_code is None:
+                del env[keys[4]]

@@ -7,7 +7,7 @@ import pytest
 from dkronpy.model.execution import Execution, Origin, State, Trigger
 from dkronpy.model.job import Hash, Job, JobState
 from dkronpy.model.run import Ended
-from dkronpy.scheduling.environment import automatic, previous
+from dkronpy.scheduling.environment import automatic
 from dkronpy.scheduling.groups import MAX_GROUP_DATA, Group, counted, finished, uncounted
 
 SECOND = 1_000_000_000
@@ -76,6 +76,11 @@ def test_earlier_runs():
     assert previous(lost).get("PREVIOUS_STOP_TIME") == "13.0"
     assert not {"PREVIOUS_EXIT_CODE", "PREVIOUS_BAD_START_TIME"} & set(previous(lost))
     assert previous(uncounted(state, 0)) == {}
+
+
+def previous(state: JobState) -> dict[str, str]:
+    env = automatic(Job("a", 0), Execution("a", 5, 1, "n1"), state, 7)
+    return {name: value for name, value in env.items() if name.startswith("PREVIOUS")}
 
 
 def named(prefix: str, values: dict[str, str]) -> dict[str, str]:
