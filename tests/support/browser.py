@@ -41,13 +41,12 @@ class Browser:
         options = webdriver.ChromeOptions()
         options.binary_location = _program("chromium")
         for argument in (
-            "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-            "--disable-component-update", "--disable-extensions", "--no-first-run", "--hide-scrollbars",
-            "--force-color-profile=srgb", "--js-flags=--expose-gc", f"--user-data-dir={self.folder}",
+            # its sandbox needs rights that neither root nor a container's user has
+            "--no-sandbox", "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-extensions",
+            "--hide-scrollbars", "--force-color-profile=srgb", f"--user-data-dir={self.folder}",
         ):  # fmt: skip
             options.add_argument(argument)
-        if os.geteuid() == 0:
-            options.add_argument("--no-sandbox")
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
         self.driver.set_page_load_timeout(30)

@@ -103,7 +103,7 @@ def test_a_page_that_is_left_open_does_not_grow(large: str, browser: Browser, re
     browser.find(".table .state", "Running")
     rows = "return document.querySelector('.table .name').closest('tr').innerText"
     first = browser.script(rows)
-    time.sleep(5)  # until the page has everything that it keeps
+    time.sleep(3)  # until the page has everything that it keeps
     before, nodes_before = browser.memory()
     time.sleep(WATCHED)
     after, nodes_after = browser.memory()

@@ -45,7 +45,7 @@ function make(zone, style) {
 export const ms = (time) => (typeof time === 'number' ? time : Date.parse(time));
 
 /** The zone in which a job's times are shown. */
-export function zoneOf(jobZone = '') {
+function zoneOf(jobZone = '') {
   return clock.value === 'job' ? jobZone || 'UTC' : VIEWER;
 }
 

@@ -18,7 +18,7 @@ export function RunList({ runs, empty, withJob = true }) {
   </li>`)}</ul>`;
 }
 
-export const whenOf = (run) => run.finished_at ?? run.started_at ?? run.decided_at ?? run.fire_time;
+const whenOf = (run) => run.finished_at ?? run.started_at ?? run.decided_at ?? run.fire_time;
 
 /** How long a run took, or has taken up to now. */
 export function elapsed(run) {

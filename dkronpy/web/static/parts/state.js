@@ -43,7 +43,7 @@ export function JobStatus({ job }) {
 }
 
 /** Why a fire did not run, or waits. */
-export const REASONS = {
+const REASONS = {
   overlap: 'an earlier run was in flight',
   paused: 'all scheduling was paused',
   excluded: 'a calendar or blackout excluded its time',

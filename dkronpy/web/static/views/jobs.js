@@ -11,7 +11,7 @@ import { JobsTable } from '../parts/jobs-table.js';
 import { Pager } from '../parts/pager.js';
 import { Bulk } from './jobs-bulk.js';
 
-export const PAGE = 50;
+const PAGE = 50;
 const FILTERS = {
   '': 'All jobs', failed: 'That fail', partially_failed: 'That fail in part', success: 'That succeed', untriggered: 'That never ran', disabled: 'Disabled', enabled: 'Enabled',
 };
