@@ -69,6 +69,21 @@ def add_commands(commands: Subcommands) -> None:
     server.add_argument(
         "--executions", metavar="FILE", type=Path, help='the executions to a file of jobs: {"job": [execution, …]}'
     )
+    dsari = add_command(
+        group,
+        "dsari-history",
+        import_dsari_history,
+        "take over the runs that dsari has recorded",
+        more="The jobs are to be here already: `dkron import dsari` brings them. The database\n"
+        "is only read; importing again is safe. Runs of jobs that are not here are left out.",
+        examples=[
+            "dkron import dsari-history /var/lib/dsari/dsari.sqlite3 --data-dir /var/lib/dsari",
+            "dkron import dsari-history postgresql://dsari@10.0.0.9/dsari --dry-run",
+        ],
+    )
+    dsari.add_argument("dsn", metavar="FILE|URL", help="dsari.sqlite3, or postgresql://, mysql:// or mongodb://…")
+    dsari.add_argument("--data-dir", type=Path, metavar="DIR", help="dsari's, for what its runs have written")
+    dsari.add_argument("--dry-run", action="store_true", help="only show what would be done")
     stores = [_add_store(group, kind, about) for kind, about in _STORES.items()]
     for command in (boltdb, server, *stores, *add_sources(group)):
         command.add_argument("--dry-run", action="store_true", help="only show what would be done")
@@ -125,6 +140,43 @@ def import_dkron(context: Context, arguments: Namespace) -> Exit:
             return read_server(source, progress.told)
 
     return _import(context, arguments, read)
+
+
+def import_dsari_history(context: Context, arguments: Namespace) -> Exit:
+    from dkronpy.importing.dsari_history import read_runs
+    from dkronpy.importing.plan import parts
+
+    try:
+        runs = read_runs(arguments.dsn, arguments.data_dir)
+    except ValueError as error:
+        raise CommandError(f"nothing was changed: {error}", Exit.USAGE) from error
+    except OSError as error:
+        raise CommandError(f"cannot read {error.filename}: {error.strerror}", Exit.USAGE) from error
+    here = {job["name"] for job in context.client.jobs()}
+    total = sum(len(found) for job, found in runs.items() if job in here)
+    done = 0
+    if not arguments.dry_run:
+        with Progress("writing execution") as progress:
+            for job in sorted(runs.keys() & here):
+                for part in parts(runs[job]):
+                    context.client.add_executions(job, part)
+                    done += len(part)
+                    progress.told(done, total)
+    records = [
+        {"name": job, "executions": len(found), "action": "taken over" if job in here else "left out"}
+        for job, found in sorted(runs.items())
+    ]
+    output = context.output
+    if output.form.structured:
+        output.data(records)
+    elif output.form is Format.TABULAR:
+        output.rows(iter(records), Listing((), ("name", "executions", "action")), "")
+    else:
+        for record in records:
+            output.line(plain(f"{record['action']:10} {record['name']}  {record['executions']} executions"))
+    for job in sorted(runs.keys() - here):
+        context.note(f"dkron: {plain(job)}: there is no such job here; its executions were left out")
+    return Exit.OK if runs.keys() <= here else Exit.FAILED
 
 
 def _import(context: Context, arguments: Namespace, read: Callable[[], Dump]) -> Exit:

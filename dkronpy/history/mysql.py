@@ -119,7 +119,7 @@ class MysqlHistory(ServerHistory[Connection]):
 
     def __init__(self, dsn: str, *, output_limit: int = 256_000) -> None:
         super().__init__(SqlTable(MysqlDialect()), output_limit)
-        self._options = _options(dsn)
+        self._options = options(dsn)
 
     async def _connect(self) -> Connection:
         connection = await asyncmy.connect(**self._options)
@@ -197,13 +197,13 @@ def _place(number: int) -> str:
     return "%s"
 
 
-def _options(dsn: str) -> dict[str, Any]:
+def options(dsn: str) -> dict[str, Any]:
     """What asyncmy is told. Raises ValueError, which does not show a password."""
     parts = urlsplit(dsn)
     query = dict(parse_qsl(parts.query))
     if unknown := sorted(query.keys() - _TLS):
         raise ValueError(f"{parts.scheme}://…?{unknown[0]}=…: only {', '.join(sorted(_TLS))} are known")
-    options: dict[str, Any] = {
+    told: dict[str, Any] = {
         "host": parts.hostname or "localhost",
         "port": parts.port or 3306,
         "user": unquote(parts.username or ""),
@@ -215,8 +215,8 @@ def _options(dsn: str) -> dict[str, Any]:
         "init_command": _MODE,
     }
     if context := _tls(query):
-        options["ssl"] = context
-    return options
+        told["ssl"] = context
+    return told
 
 
 def _tls(query: dict[str, str]) -> ssl.SSLContext | None:

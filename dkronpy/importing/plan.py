@@ -89,7 +89,7 @@ def carry_out(client: Client, made: Sequence[Plan], progress: Callable[[int, int
         client.restore(new[start : start + JOBS_AT_ONCE])
     done, total = 0, sum(len(plan.executions) for plan in made)
     for plan in made:
-        for part in _parts(plan.executions):
+        for part in parts(plan.executions):
             client.add_executions(plan.job.name, part)
             done += len(part)
             progress(done, total)
@@ -154,7 +154,7 @@ def _fires(client: Client, job: Mapped, now: int) -> Fires:
     return Fires(told, tuple({"time": fire["time"], "local": fire["local"]} for fire in ours))
 
 
-def _parts(executions: Sequence[Json]) -> Iterator[list[Json]]:
+def parts(executions: Sequence[Json]) -> Iterator[list[Json]]:
     """Executions in parts that fit one request each."""
     part: list[Json] = []
     size = 0
