@@ -79,7 +79,7 @@ class Exporter:
             held = self._rows.get(of.job)
             if held is None or held[0] != of.figures.age:
                 values = digested(of, self._text.quantiles)
-                held = (of.figures.age, JobRow(of.job, of.success, of.failed, of.figures, of.last, *values))
+                held = (of.figures.age, JobRow(of.job, of.success, of.failed, of.figures, of.last, values))
             found[of.job] = held
         return found
 

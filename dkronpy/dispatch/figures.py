@@ -18,8 +18,8 @@ from itertools import islice
 import msgspec
 
 from dkronpy.history.contract import History, HistoryError
-from dkronpy.metrics.digest import fold, quantiles_among
-from dkronpy.metrics.job_figures import JobRow, digested
+from dkronpy.metrics.digest import fold
+from dkronpy.metrics.job_figures import JobRow, Values, digested
 from dkronpy.model.figures import JobFigures
 from dkronpy.model.job import JobState, last_of
 from dkronpy.scheduling.groups import Folded
@@ -32,6 +32,8 @@ BATCH = 100
 """Jobs whose figures are written together."""
 PAGE = 500
 """Jobs whose figures are read together."""
+SLICE = 2000
+"""Jobs that are looked at before others get the event loop."""
 RETRY = 2.0
 """Seconds between tries while the history can't be read or written."""
 
@@ -42,8 +44,7 @@ class _Held:
 
     age: tuple[int, int]
     observed: int
-    durations: tuple[float, ...]
-    latencies: tuple[float, ...]
+    values: Values
 
 
 class FigureKeeper:
@@ -151,8 +152,11 @@ class FigureKeeper:
             after = page[-1].job
         self._loaded = True
         self._rows.clear()
-        for name, state in self._states.items():
-            self._note(name, state)
+        for number, name in enumerate(list(self._states)):
+            if not number % SLICE:
+                await asyncio.sleep(0)
+            if (state := self._states.get(name)) is not None:
+                self._note(name, state)
 
     async def _write(self, names: Sequence[str]) -> None:
         async with self.writing:
@@ -176,15 +180,12 @@ class FigureKeeper:
 
     def _row(self, name: str, state: JobState) -> JobRow:
         figures, held = state.figures, self._held.get(name)
-        durations: tuple[float, ...] = ()
-        latencies: tuple[float, ...] = ()
+        values: Values | None = ((), ())
         if figures.first_recent == 1 or (held is None and self._loaded):
-            pairs = list(figures.recent_after(0))
-            durations = quantiles_among([duration for duration, _ in pairs], self._quantiles)
-            latencies = quantiles_among([latency for _, latency in pairs], self._quantiles)
+            values = None
         elif held is not None and held.age[0] == figures.origin:
-            durations, latencies = held.durations, held.latencies
-        return JobRow(name, state.success_count, state.error_count, figures, last_of(state), durations, latencies)
+            values = held.values
+        return JobRow(name, state.success_count, state.error_count, figures, last_of(state), values)
 
     async def _insist(self, work: Callable[[], Awaitable[None]]) -> None:
         failing = False
@@ -231,4 +232,4 @@ def _fold(name: str, digest: bytes, values: Collection[float]) -> bytes:
 
 
 def _all_held(figures: Iterable[JobFigures], quantiles: Sequence[float]) -> list[_Held]:
-    return [_Held(of.figures.age, of.figures.observed, *digested(of, quantiles)) for of in figures]
+    return [_Held(of.figures.age, of.figures.observed, digested(of, quantiles)) for of in figures]

@@ -10,10 +10,10 @@ import logging
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from dkronpy import __version__
-from dkronpy.metrics.digest import QUANTILES, quantiles_of
+from dkronpy.metrics.digest import QUANTILES, quantiles_among, quantiles_of
 from dkronpy.model.figures import Figures, JobFigures, RunMark
 
 log = logging.getLogger(__name__)
@@ -21,18 +21,21 @@ log = logging.getLogger(__name__)
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
+Values: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
+"""Durations and latencies (seconds) at the quantiles; () where there are none."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job's figures. `durations` and `latencies` are the values (seconds) at the quantiles; () where there are
-    none."""
+    """One job's figures."""
 
     job: str
     success: int
     failed: int
     figures: Figures
     last: RunMark | None
-    durations: tuple[float, ...] = ()
-    latencies: tuple[float, ...] = ()
+    values: Values | None = None
+    """At the quantiles; None: all that was observed is in `figures.recent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,8 @@ _IN_FLIGHT: Final = (
 )
 
 
-def digested(of: JobFigures, quantiles: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The durations and latencies at the quantiles, as the digests in the history have them."""
+def digested(of: JobFigures, quantiles: Sequence[float]) -> Values:
+    """As the digests in the history have them."""
     try:
         return quantiles_of(of.durations, quantiles), quantiles_of(of.latencies, quantiles)
     except ValueError as error:
@@ -132,6 +135,7 @@ class JobText:
     def _written_anew(self, row: JobRow) -> tuple[str, ...]:
         """The row's lines by family, in the order of `parts`."""
         figures, last = row.figures, row.last
+        durations, latencies = row.values or _among(figures, self.quantiles)
         label = f'job_name="{row.job.translate(_ESCAPES)}"'
         outcomes = {
             "success": row.success,
@@ -147,8 +151,8 @@ class JobText:
                 f"{runs}{{{label}}} {row.success + row.failed}\n",
                 f"{good}{{{label}}} {row.success}\n",
                 f"{bad}{{{label}}} {row.failed}\n",
-                self._summary(duration, label, row.durations, figures.run_time, figures.observed),
-                self._summary(latency, label, row.latencies, figures.latency, figures.observed),
+                self._summary(duration, label, durations, figures.run_time, figures.observed),
+                self._summary(latency, label, latencies, figures.latency, figures.observed),
                 "" if last is None or last.exit_code is None else f"{code}{{{label}}} {last.exit_code}\n",
                 "" if last is None else f"{due}{{{label}}} {last.fire / 1e9!r}\n",
                 "" if last is None or last.started is None else f"{begun}{{{label}}} {last.started / 1e9!r}\n",
@@ -169,6 +173,12 @@ class JobText:
             ]
         )
         return f"{quantiles}{name}_sum{{{label}}} {total / 1e9!r}\n{name}_count{{{label}}} {count}\n"
+
+
+def _among(figures: Figures, quantiles: Sequence[float]) -> Values:
+    pairs = list(figures.recent_after(0))
+    durations = quantiles_among([duration for duration, _ in pairs], quantiles)
+    return durations, quantiles_among([latency for _, latency in pairs], quantiles)
 
 
 def version_info(name: str) -> str:

@@ -69,6 +69,14 @@ def parse(text: str, timezone: str = "", *, job: str = "", hash: Hash = Hash.IND
     Raises: ScheduleError, and no other, whatever the text.
     """
     where = zone(timezone or local_zone())
+    # What is drawn has a letter of its own, and what iCalendar says has a colon; all else is one for all jobs.
+    drawn = hash is Hash.DSARI or ":" in text or _DRAWN.search(text) is not None
+    return _read(text, where, job if drawn else "", hash)
+
+
+@functools.lru_cache(maxsize=16384)
+def _read(text: str, where: Zone, job: str, hash: Hash) -> Schedule:
+    """As `parse`, where no zone stands in the text; the same object for the same arguments."""
     text = text.strip()
     if prefix := re.match(r"(?:CRON_)?TZ=(\S*)\s*", text[:LONGEST]):
         where, text = zone(prefix[1]), text[prefix.end() :]

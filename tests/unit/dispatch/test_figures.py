@@ -138,7 +138,9 @@ async def _happens(events: list[int | str]) -> None:
     assert values(held.durations) == expected
     assert values(held.latencies) == [run / 2 for run in expected]
     assert row.success == len(expected)
-    assert row.durations[2] == quantiles_among(expected, QUANTILES)[2]
+    if row.values is not None:
+        (middle,) = quantiles_among(expected, [0.5])
+        assert abs(row.values[0][2] - middle) <= 0.01 * len(expected)
     assert state.figures.run_time == sum(expected) * SECOND
 
 
