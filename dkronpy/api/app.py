@@ -91,7 +91,7 @@ def build(services: Services) -> web.Application:
 
     async def dress(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Whom"] = node
-        response.headers.update(gate.sharing_headers(request))
+        response.headers.extend(gate.sharing_headers(request))  # beside a Vary of the answer's own
 
     async def end_streams(_: web.Application) -> None:
         streams.close()

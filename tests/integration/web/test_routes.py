@@ -96,3 +96,10 @@ async def test_links_of_other_sites_lead_to_the_dashboard_only(web: TestClient) 
     assert (await web.get("/v1/jobs", headers=link)).status == 403
     assert (await web.get("/ui/", headers={**link, "Sec-Fetch-Mode": "no-cors"})).status == 403
     assert (await web.get("/ui/", headers={"Host": "evil.example"})).status == 421
+
+
+async def test_what_an_answer_varies_by_is_told_beside_the_sharing_of_origins(node: ApiNode, web: TestClient) -> None:
+    node.settings = node.settings.model_copy(update={"cors_origin": ("https://cron.example",)})
+    page = await web.get("/ui/", headers={"Origin": "https://cron.example"})
+    assert page.headers.getall("Vary") == ["Accept-Encoding", "Origin"]
+    assert page.headers.getall("Access-Control-Allow-Origin") == ["https://cron.example"]
