@@ -6,7 +6,7 @@ The grammar is read off the parser. Names come from the server, by `dkron job li
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from dkronpy.cli.exits import Exit
@@ -56,7 +56,7 @@ def add_commands(commands: Subcommands) -> None:
         "print a script that lets a shell complete commands and names",
         examples=[
             "dkron completion bash > /etc/bash_completion.d/dkron",
-            "dkron completion zsh > ~/.zfunc/_dkron",
+            "echo 'source <(dkron completion zsh)' >> ~/.zshrc",
             "dkron completion fish > ~/.config/fish/completions/dkron.fish",
         ],
     )
@@ -106,6 +106,11 @@ def _values(action: argparse.Action) -> tuple[str, ...] | str:
     return "file" if name in _FILES else _NAMES.get(name, "")
 
 
+def _taking(nodes: Iterable[Node]) -> list[str]:
+    """The options that take a value."""
+    return sorted({name for node in nodes for option in node.options if option.takes for name in option.names})
+
+
 def _words(values: tuple[str, ...] | str) -> str:
     """Bash: what gives the words that may follow."""
     if isinstance(values, tuple):
@@ -116,31 +121,31 @@ def _words(values: tuple[str, ...] | str) -> str:
 
 
 def _bash(nodes: list[Node]) -> str:
-    takes = sorted({name for node in nodes for option in node.options if option.takes for name in option.names})
     lines = [
         "# bash completion of dkron",
         "_dkron_names() {",
         '    dkron "$@" --format tabular 2>/dev/null | tail -n +2 | cut -f 1',
         "}",
         "_dkron() {",
-        '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" path="" word skip=""',
+        '    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" at="" word="" skip="" i',
         "    COMPREPLY=()",
-        '    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
+        "    for ((i = 1; i < COMP_CWORD; i++)); do",
+        '        word="${COMP_WORDS[i]}"',
         '        if [[ -n $skip ]]; then skip=""; continue; fi',
         '        case "$word" in',
-        f"            {'|'.join(takes)}) skip=1 ;;",
+        f"            {'|'.join(_taking(nodes))}) skip=1 ;;",
         "            -*) ;;",
-        '            *) case " $_dkron_paths " in *" $path/$word "*) path="$path/$word" ;; esac ;;',
+        '            *) case " $_dkron_paths " in *" $at/$word "*) at="$at/$word" ;; esac ;;',
         "        esac",
         "    done",
-        '    case "$path $prev" in',
+        '    case "$at $prev" in',
     ]
     for node in nodes:
         for option in node.options:
             if option.takes:
                 where = "|".join(f'"/{"/".join(node.path)} {name}"' for name in option.names).replace('"/ ', '" ')
                 lines.append(f"        {where}) {_words(option.values)}; return ;;")
-    lines += ["    esac", '    case "$path" in']
+    lines += ["    esac", '    case "$at" in']
     for node in nodes:
         path = "".join(f"/{name}" for name in node.path)
         options = " ".join(name for option in node.options for name in option.names)
@@ -155,7 +160,7 @@ def _bash(nodes: list[Node]) -> str:
 
 def _zsh(nodes: list[Node]) -> str:
     """The same script: zsh reads completions of bash."""
-    return "#compdef dkron\nautoload -U +X bashcompinit && bashcompinit\n" + _bash(nodes)
+    return "autoload -Uz +X bashcompinit && bashcompinit\n" + _bash(nodes)
 
 
 def _fish(nodes: list[Node]) -> str:
@@ -164,28 +169,40 @@ def _fish(nodes: list[Node]) -> str:
         "function __dkron_names",
         "    dkron $argv --format tabular 2>/dev/null | tail -n +2 | cut -f 1",
         "end",
-        "function __dkron_at",
-        "    set -l words (commandline -opc)",
-        "    set -e words[1]",
-        "    set -l found",
-        "    for word in $words",
-        "        string match -q -- '-*' $word; or set -a found $word",
+        "function __dkron_words",
+        f"    set -l takes {' '.join(_taking(nodes))}",
+        "    set -l skip",
+        "    for word in (commandline -opc)[2..-1]",
+        '        if test -n "$skip"',
+        "            set skip",
+        "        else if contains -- $word $takes",
+        "            set skip 1",
+        "        else if not string match -q -- '-*' $word",
+        "            echo $word",
+        "        end",
         "    end",
-        "    set -l given (count $argv)",
-        '    test "$found[1..$given]" = "$argv"',
+        "end",
+        "function __dkron_at  # the words are these",
+        "    set -l found (__dkron_words)",
+        '    test "$found" = "$argv"',
+        "end",
+        "function __dkron_in  # the words begin with these",
+        "    set -l found (__dkron_words)",
+        '    string match -q -- "$argv *" "$found "',
         "end",
         "complete -c dkron -f",
     ]
     for node in nodes:
-        where = f"__dkron_at {' '.join(node.path)}" if node.path else "__fish_use_subcommand"
+        where = f"__dkron_in {' '.join(node.path)}"
+        at = f"__dkron_at {' '.join(node.path)}".rstrip()
         for name, about in node.commands:
-            inner = f"{where}; and not __dkron_at {' '.join((*node.path, name))}" if node.path else where
-            lines.append(f"complete -c dkron -n {_quoted(inner)} -a {_quoted(name)} -d {_quoted(about)}")
+            lines.append(f"complete -c dkron -n {_quoted(at)} -a {_quoted(name)} -d {_quoted(about)}")
         if node.argument:
             lines.append(f"complete -c dkron -n {_quoted(where)} {_fish_values(node.argument)}")
         for option in node.options:
             names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
-            values = f" -r {_fish_values(option.values)}".rstrip() if option.takes else ""
+            values = f" {'-r' if option.values == 'file' else '-x'} {_fish_values(option.values)}".rstrip()
+            values = values if option.takes else ""
             condition = f" -n {_quoted(where)}" if node.path else ""
             lines.append(f"complete -c dkron{condition} {names}{values} -d {_quoted(option.about)}")
     return "\n".join(lines) + "\n"
