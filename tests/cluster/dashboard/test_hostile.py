@@ -34,7 +34,7 @@ def test_every_field_is_text(dashboard: Dashboard) -> None:
         for view in (
             "/", "/jobs?q=hostile", "/jobs/hostile", "/jobs/hostile?tab=runs", "/jobs/hostile?tab=changes",
             "/jobs/hostile?tab=definition", "/jobs/hostile?tab=explain", f"/jobs/hostile/executions/{run}",
-            "/edit/hostile", "/edit/hostile-tags", "/jobs/hostile-tags", "/load", "/new?from=hostile",
+            "/edit/hostile", "/edit/hostile-tags", "/jobs/hostile-tags", "/load", "/groups", "/new?from=hostile",
         ):  # fmt: skip
             dashboard.open(view)
             browser.shows("<img src=x onerror=window.pwned=1>")

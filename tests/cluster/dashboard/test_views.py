@@ -52,6 +52,7 @@ def views(dashboard: Dashboard) -> dict[str, str]:
         "/runs?output=oops&trigger=manual&exit_code=3": "view-bad",
         "/nodes": "leader",
         f"/nodes/{dashboard.server.name}": "view-good",
+        "/groups": "view-group",
         "/load": "at most",
         "/new": "Nodes that fit now",
         "/edit/view-bad": "At 02:30",

@@ -173,3 +173,20 @@ def test_fires_of_the_past_are_shown_before_they_are_run(dashboard: Dashboard) -
     browser.click("dialog button", "Run 3 fires")
     browser.shows("3 fires of past are run.", "by a backfill")
     until(lambda: dashboard.server.call("GET", "/v1/jobs/past")["success_count"] == 3, 30, "they ran")
+
+
+def test_a_group_is_defined_and_changed(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    dashboard.job(
+        "places", "sleep 30", schedule="@every 1h", tags={"server": "true:1"}, concurrency_groups=["forklifts"]
+    )
+    run = dashboard.run("places")
+    dashboard.open("/groups")
+    browser.shows("1 of 1")
+    browser.click('button[aria-label="Change forklifts"]')
+    browser.fill("#group-places", "3")
+    browser.click("dialog button", "Save")
+    browser.shows("forklifts has 3 places.", "1 of 3")
+    assert dashboard.server.call("GET", "/v1/groups/forklifts")["max"] == 3
+    dashboard.server.call("POST", f"/v1/jobs/places/executions/{run}/kill")
+    browser.shows("0 of 3")

@@ -6,6 +6,7 @@ const PATHS = {
   jobs: 'M2.5 4h11M2.5 8h11M2.5 12h7',
   runs: 'M4 3l9 5-9 5z',
   nodes: 'M3 3h10v4H3zM3 9h10v4H3zM5 5h.01M5 11h.01',
+  groups: 'M2.5 2.5h4.5v4.5h-4.5zM9 2.5h4.5v4.5H9zM2.5 9h4.5v4.5h-4.5zM9 9h4.5v4.5H9z',
   load: 'M2 13V9M6 13V4M10 13V7M14 13V2',
   check: 'M3 8.5l3.2 3.2L13 4.5',
   cross: 'M4 4l8 8M12 4l-8 8',

@@ -7,6 +7,7 @@ import { NotFound } from './not-found.js';
 import { Overview } from './overview.js';
 
 const Editor = lazy(() => import('./editor/editor.js'), 'Editor');
+const Groups = lazy(() => import('./later/groups.js'), 'Groups');
 const Load = lazy(() => import('./later/load.js'), 'Load');
 const Node = lazy(() => import('./later/node.js'), 'Node');
 const Nodes = lazy(() => import('./later/nodes.js'), 'Nodes');
@@ -18,6 +19,7 @@ export const VIEWS = [
   { name: 'jobs', title: 'Jobs', icon: 'jobs' },
   { name: 'runs', title: 'Runs', icon: 'runs' },
   { name: 'nodes', title: 'Nodes', icon: 'nodes' },
+  { name: 'groups', title: 'Groups', icon: 'groups' },
   { name: 'load', title: 'Coming load', icon: 'load' },
 ];
 
@@ -34,6 +36,7 @@ export function viewOf({ path, query }) {
     case 'edit': return { component: second ? Editor : NotFound, props: { name: second }, key };
     case 'runs': return { component: Runs, props: {}, key };
     case 'nodes': return second ? { component: Node, props: { name: second }, key } : { component: Nodes, props: {}, key };
+    case 'groups': return { component: Groups, props: {}, key };
     case 'load': return { component: Load, props: {}, key };
     default: return { component: NotFound, props: {}, key };
   }
