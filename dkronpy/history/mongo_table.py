@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -68,31 +69,33 @@ class MongoTable(Table):
             held = {"_id": document["_id"], "weight": {"$lte": document["weight"]}}
             operations.append(ReplaceOne(held, document, upsert=True))
 
-        async def put(database: Database) -> None:
+        async def put(database: Database) -> set[Key]:
+            """The keys of those that may not replace what is there: for them the upsert finds no place."""
             try:
                 await database["execution"].bulk_write(operations, ordered=False)
-            except BulkWriteError as error:  # a record that may not be replaced: it is there, so there is no place
+            except BulkWriteError as error:
                 if any(one["code"] != _DUPLICATE for one in error.details["writeErrors"]):
                     raise
+                return {executions[int(one["index"])].key for one in error.details["writeErrors"]}
+            return set()
 
-        yield put
-        if counted:
-            yield from self.count_days(write)
+        refused: set[Key] = yield put
+        written = {key: added for key, added in counted.items() if key not in refused}
+        if written:
+            yield from _count(write, written.values())
+            ids = [_id(key) for key in written]
+            mine = {"_id": {"$in": ids}, "uncounted.write": write}
+            yield _call("execution", "update_many", mine, {"$unset": {"uncounted": 1}})
 
-    def count_days(self, write: str | None = None) -> Work[None]:
-        """Count in their days what a write, or every one that did not come so far, has recorded."""
-        which = {"uncounted.write": write} if write else {"uncounted.write": {"$exists": True}}
-        documents = yield from _find("execution", which, ["uncounted"])
-        writes: dict[str, Counter[tuple[str, str]]] = {}
+    def count_days(self) -> Work[None]:
+        """Count in their days what writes that broke off have recorded."""
+        documents = yield from _find("execution", {"uncounted.write": {"$exists": True}}, ["uncounted"])
+        writes: dict[str, list[list[list[Any]]]] = {}
         for document in documents:
-            added = writes.setdefault(document["uncounted"]["write"], Counter())
-            for date, success, failed in document["uncounted"]["days"]:
-                added[date, "success"] += success
-                added[date, "failed"] += failed
-        for one, added in writes.items():
-            for date in {date for date, _ in added}:
-                yield from _count(one, date, added[date, "success"], added[date, "failed"])
-            yield _call("execution", "update_many", {"uncounted.write": one}, {"$unset": {"uncounted": 1}})
+            writes.setdefault(document["uncounted"]["write"], []).append(document["uncounted"]["days"])
+        for write, added in writes.items():
+            yield from _count(write, added)
+            yield _call("execution", "update_many", {"uncounted.write": write}, {"$unset": {"uncounted": 1}})
 
     def remove(self, keys: Sequence[Key]) -> Work[None]:
         ids = [_id(key) for key in keys]
@@ -313,18 +316,23 @@ def _keys(conditions: Document, order: str, limit: int) -> Work[list[Key]]:
     return [(document["job"], document["grp"], document["attempt"], document["node"]) for document in documents]
 
 
-def _count(write: str, date: str, success: int, failed: int) -> Work[None]:
-    """Add to a day what a write changes, unless it was added already."""
+def _count(write: str, added: Iterable[list[list[Any]]]) -> Work[None]:
+    """Add what a write changes to its days, (date, successes, failures) of each, unless it was added already."""
+    success: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for days in added:
+        for date, succeeded, did_not in days:
+            success[date] += succeeded
+            failed[date] += did_not
 
     async def add(database: Database) -> None:
-        change = {
-            "$inc": {"success": success, "failed": failed},
-            "$push": {"writes": {"$each": [write], "$slice": -_KEPT_WRITES}},
-        }
-        try:
-            await database["day"].update_one({"_id": date, "writes": {"$ne": write}}, change, upsert=True)
-        except DuplicateKeyError:
-            return  # the day is there, and knows the write
+        for date in success:
+            change = {
+                "$inc": {"success": success[date], "failed": failed[date]},
+                "$push": {"writes": {"$each": [write], "$slice": -_KEPT_WRITES}},
+            }
+            with suppress(DuplicateKeyError):  # the day is there, and knows the write
+                await database["day"].update_one({"_id": date, "writes": {"$ne": write}}, change, upsert=True)
 
     yield add
 

@@ -194,3 +194,31 @@ async def test_all_is_found_by_an_index(name: str) -> None:
         assert await scans(history, connection, everything), "a plan that reads all is recognized"
     await history.close()
     history.give_back()
+
+
+async def test_a_write_that_broke_off_is_counted_once() -> None:
+    """In MongoDB, which has no transactions: at each of its steps."""
+    runs = [ran("a", T0), ran("a", T0 + 1, State.FAILED)]
+    for steps in range(12):
+        history = MongoHistory(shared(MongoDb).dsn(fresh()))
+        await history.open()
+        async with history._connections.use() as database:
+            work = history._recorded(runs, [])
+            answer = None
+            try:
+                for _ in range(steps):
+                    answer = await work.send(answer)(database)
+                broke_off = True
+            except StopIteration:
+                broke_off = False
+        await history.close()
+        await history.open()
+        await history.write(runs, [])
+        counted = (await history.stats(1, today="2023-11-14"))[0]
+        assert (counted.success, counted.failed) == (1, 1), steps
+        assert await history.count(Query()) == 2
+        await history.close()
+        if not broke_off:
+            assert steps >= 4
+            return
+    pytest.fail("it never ends")
