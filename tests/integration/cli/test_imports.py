@@ -207,7 +207,7 @@ def test_cron_systemd_kubernetes_and_nrpe(agent: Agent, dkron: Dkron, tmp_path: 
         "nrpe": (str(tmp_path / "nrpe.cfg"),),
     }
     for kind, arguments in sources.items():
-        for action in ("created", "unchanged"):
+        for action in ("created", "unchanged") if kind == "systemd" else ("created",):
             given = (*arguments, "--tag", "dkron_server=true:1")
             found = json.loads(dkron("import", kind, *given, "--format", "json", code=int(kind == "crontab")))
             assert {job["action"] for job in found if not job["problem"]} == {action}
