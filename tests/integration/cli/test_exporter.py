@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dkronpy import logs
 from dkronpy.cli.main import main
 from dkronpy.history.sqlite import SqliteHistory
 from dkronpy.metrics.digest import fold
@@ -66,11 +67,11 @@ def test_dump_and_serve(path: Path) -> None:
             assert process.wait(30) == 0
 
 
-def test_no_history() -> None:
-    options = ("--history=sqlite:/nowhere/history.db",)
-    done = subprocess.run([*EXPORTER, *options], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+def test_no_history(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
+    assert main(["exporter", "--history=sqlite:/nowhere/history.db"]) == 1
     said = "dkron: there is no history /nowhere/history.db: --history or --data-dir says where it is\n"
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    assert capsys.readouterr() == ("", said)
 
 
 @pytest.mark.parametrize(
