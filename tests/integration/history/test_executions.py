@@ -127,10 +127,9 @@ async def test_order_and_pages_under_every_condition(history: History) -> None:
         (None, T0 + 2),
         (None, frozenset({State.SUCCESS}), frozenset({State.FAILED, State.MISSED, State.RUNNING})),
         (None, "n2", ""),
-        (None, T0 + 1),
-        (None, T0 + 4),
+        ((None, None), (T0 + 1, T0 + 4)),
     )
-    for job, group, chosen, node, since, until in conditions:
+    for job, group, chosen, node, (since, until) in conditions:
         query = Query(job=job, group=group, states=chosen, node=node, since=since, until=until)
         expected = in_order(
             [

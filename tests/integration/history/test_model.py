@@ -190,7 +190,7 @@ async def test_deletes_and_retention(make_near: Make, steps: Sequence[Write | De
     await check_deletes_and_retention(make_near, steps)
 
 
-few = settings(slow_is_fine, max_examples=300 if FULL else 20)
+few = settings(slow_is_fine, max_examples=300 if FULL else 8)
 """In database servers each example takes a while, and most of the code is SQLite's."""
 
 
