@@ -67,7 +67,7 @@ function NextFires({ job }) {
   const { data, error } = useLoad((signal) => get(jobPath(job.name, 'next'), { count: 6 }, { signal }), [job.name, job.next, job.updated_at]);
   return html`<${Card} title="Next fires" aside=${data?.description}>
     ${error && html`<${Failure} error=${error} />`}
-    ${data && data.fires.length === 0 && html`<${Empty}>${job.parent_job ? 'It is started by its parent.' : job.disabled ? 'It is disabled.' : 'No fire is to come.'}<//>`}
+    ${data && data.fires.length === 0 && html`<${Empty}>${job.parent_job || job.depends_on ? 'Other jobs start it.' : job.disabled ? 'It is disabled.' : 'No fire is to come.'}<//>`}
     ${data && html`<${Fires} fires=${data.fires} zone=${job.timezone} />`}
   <//>`;
 }
