@@ -79,7 +79,8 @@ def main() -> None:
         try:
             wait_healthy(running)
             healthy = time.monotonic() - begun
-            while not running.metric("dkron_fires_total"):
+            # Not by its metrics: those of so many jobs take the server seconds.
+            while not running.call("GET", "/v1/executions?limit=1"):
                 time.sleep(0.02)
             print(
                 f"{given.jobs} jobs: healthy after {healthy:.2f} s, first fire after {time.monotonic() - begun:.2f} s"
