@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
+from typing import Any
 
 from dkronpy.agent.resources import StartError
 from dkronpy.config import Backend, Settings
@@ -32,18 +33,20 @@ _HISTORIES: dict[str, tuple[str, str]] = {
 """As `_SHARED`, by extra. All are made of their DSN."""
 
 
+def _needed(place: tuple[str, str], what: str, extra: str) -> Any:
+    """The class at (module, name). Raises StartError when a package that it needs is missing."""
+    module, name = place
+    try:
+        return getattr(import_module(module), name)
+    except ImportError as error:
+        raise StartError(f"{what} needs a package that is missing ({error}): pip install 'dkronpy[{extra}]'") from error
+
+
 def make_store(settings: Settings) -> Store:
     """The key-value store, not yet open. Raises StartError when the package that it needs is missing."""
     if settings.backend is Backend.EMBEDDED:
         return SqliteStore(settings.data_dir / "store.db")
-    module, name = _SHARED[settings.backend]
-    try:
-        make = getattr(import_module(module), name)
-    except ImportError as error:
-        raise StartError(
-            f"backend {settings.backend} needs a package that is missing ({error}): "
-            f"pip install 'dkronpy[{settings.backend}]'"
-        ) from error
+    make = _needed(_SHARED[settings.backend], f"backend {settings.backend}", settings.backend)
     try:
         return make(
             settings.backend_machine,
@@ -70,14 +73,8 @@ def make_history(settings: Settings, store: Store) -> History:
     if settings.history_file is not None:
         return SqliteHistory(settings.history_file)
     if settings.history_server is not None:
-        module, name = _HISTORIES[settings.history_server]
-        try:
-            make = getattr(import_module(module), name)
-        except ImportError as error:
-            raise StartError(
-                f"a history in {settings.history_server} needs a package that is missing ({error}): "
-                f"pip install 'dkronpy[{settings.history_server}]'"
-            ) from error
+        server = settings.history_server
+        make = _needed(_HISTORIES[server], f"a history in {server}", server)
         try:
             return make(settings.history)
         except ValueError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from dkronpy.client.errors import Unreachable
-from dkronpy.client.transport import EventParser, check, checked_url, headers_for
+from dkronpy.client.transport import EventParser, check, checked_url, headers_for, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -55,7 +55,7 @@ class AsyncTransport:
             ) as response:
                 answer = await response.read()
         except _BROKEN as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.url, self._timeout, error) from error
         if response.status != fine:
             check(response.status, response.reason, answer)
         try:
@@ -69,7 +69,7 @@ class AsyncTransport:
         try:
             response = await self._open().get(self.url + path, params=query, headers={"Accept": accept})
         except _BROKEN as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.url, self._timeout, error) from error
         async with response:
             if response.status != 200:
                 check(response.status, response.reason, await response.read())
@@ -80,26 +80,20 @@ class AsyncTransport:
         try:
             return await response.content.readline()
         except _BROKEN as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.url, self._timeout, error) from error
 
     async def piece(self, response: ClientResponse) -> bytes:
         """The next bytes of an answer, empty at its end."""
         try:
             return await response.content.readany()
         except _BROKEN as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.url, self._timeout, error) from error
 
     def _open(self) -> ClientSession:
         if self._session is None:
             times = ClientTimeout(total=None, sock_connect=self._timeout, sock_read=self._timeout)
             self._session = ClientSession(headers=self._headers, timeout=times)
         return self._session
-
-    def _unreachable(self, error: Exception) -> Unreachable:
-        if isinstance(error, asyncio.TimeoutError):
-            return Unreachable(f"{self.url} did not answer within {self._timeout:g} s")
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Unreachable(f"cannot reach {self.url}: {reason}")
 
 
 class AsyncStream:

@@ -42,6 +42,14 @@ def headers_for(token: str) -> dict[str, str]:
     return {**headers, "Authorization": f"Bearer {token}"} if token else headers
 
 
+def unreachable(url: str, timeout: float, error: Exception) -> Unreachable:
+    """What is raised where no whole answer came from `url` within `timeout` (s): because of this error."""
+    if isinstance(error, TimeoutError):
+        return Unreachable(f"{url} did not answer within {timeout:g} s")
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return Unreachable(f"cannot reach {url}: {reason}")
+
+
 class Transport:
     """A server's address and the way to it. Requests raise `Unreachable`, `Refused` or one of its kinds."""
 
@@ -98,7 +106,7 @@ class Transport:
                 response = connection.getresponse()
                 refusal = response.read() if response.status != 200 else b""
             except _BROKEN as error:
-                raise self._unreachable(error) from error
+                raise unreachable(self.url, self._timeout, error) from error
             check(response.status, response.reason, refusal)
             yield Stream(self, response)
 
@@ -107,7 +115,7 @@ class Transport:
         try:
             data = response.readline() if line else response.read1(_CHUNK)
         except _BROKEN as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.url, self._timeout, error) from error
         if not data and response.length:
             raise Unreachable(f"{self.url} broke the answer off, {response.length} bytes before its end")
         return data
@@ -127,13 +135,7 @@ class Transport:
             return response, response.read()
         except _BROKEN as error:
             self._connection.close()
-            raise self._unreachable(error) from error
-
-    def _unreachable(self, error: Exception) -> Unreachable:
-        if isinstance(error, TimeoutError):
-            return Unreachable(f"{self.url} did not answer within {self._timeout:g} s")
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Unreachable(f"cannot reach {self.url}: {reason}")
+            raise unreachable(self.url, self._timeout, error) from error
 
 
 class Stream:
