@@ -43,7 +43,7 @@ _PORTS: Final = {"consul": 8500, "zookeeper": 2181, "redis": 6379, "dynamodb": 8
 
 
 def add_commands(commands: Subcommands) -> None:
-    group = add_group(commands, "import", "take over the jobs of a Dkron, of cron, systemd, Kubernetes or NRPE")
+    group = add_group(commands, "import", "take over the jobs of a Dkron, a dsari, cron, systemd, Kubernetes or NRPE")
     boltdb = add_command(
         group,
         "boltdb",

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 
-from dkronpy.client.errors import NotFound
+from dkronpy.client.errors import NotFound, Refused
 from dkronpy.client.transport import Transport
 from dkronpy.importing.dump import Dump, DumpError, from_pairs
 
@@ -24,6 +24,7 @@ TIMEOUT: Final = 30.0
 _CONNECT: Final = 10.0
 """Seconds within which it must be reached."""
 _AT_ONCE: Final = 500
+_WHO: Final = "--username and DKRON_BACKEND_PASSWORD say who asks"
 Pairs = Iterable[tuple[str, bytes]]
 
 
@@ -48,7 +49,7 @@ def read_store(name: str, access: Access) -> Dump:
         raise
     except (*failures, msgspec.MsgspecError, ValueError) as error:
         place = f"{access.keyspace!r} in {name} at {', '.join(access.machines)}"
-        who = " (--username and DKRON_BACKEND_PASSWORD say who asks)" if isinstance(error, tuple(failures)) else ""
+        who = f" ({_WHO})" if isinstance(error, tuple(failures)) else ""
         raise DumpError(f"{place} can't be read: {error}{who}") from error
 
 
@@ -83,7 +84,11 @@ def _etcd(access: Access) -> Pairs:
 
 def _etcd2(access: Access) -> Pairs:
     """The keys that etcd 2 had, and that etcd 3 serves with --enable-v2: values as they are, directories in between."""
-    answer = _asked(access, f"/v2/keys/{quote(access.keyspace)}", {"recursive": "true", "quorum": "true"})
+    if access.password and not access.user:
+        raise DumpError("etcd2: DKRON_BACKEND_PASSWORD is a user's password: add --username")
+    basic = base64.b64encode(f"{access.user}:{access.password}".encode()).decode()
+    who = {"Authorization": f"Basic {basic}"} if access.user else {}
+    answer = _asked(access, f"/v2/keys/{quote(access.keyspace)}", {"recursive": "true", "quorum": "true"}, who)
     waiting = [answer["node"]]
     while waiting:
         node = waiting.pop()
@@ -94,18 +99,25 @@ def _etcd2(access: Access) -> Pairs:
 
 def _consul(access: Access) -> Pairs:
     """Consul: values as they are, in base64 by its API; a password is its token."""
-    for entry in _asked(access, f"/v1/kv/{quote(access.keyspace)}/", {"recurse": "true", "consistent": "true"}):
+    if access.user:
+        raise DumpError("consul: it knows tokens, no users: DKRON_BACKEND_PASSWORD holds the token, no --username")
+    who = {"X-Consul-Token": access.password} if access.password else {}
+    for entry in _asked(access, f"/v1/kv/{quote(access.keyspace)}/", {"recurse": "true", "consistent": "true"}, who):
         yield entry["Key"], base64.b64decode(entry["Value"] or "")
 
 
-def _asked(access: Access, path: str, query: dict[str, str]) -> Any:
-    """What the HTTP API of the first machine answers."""
+def _asked(access: Access, path: str, query: Mapping[str, str], who: Mapping[str, str]) -> Any:
+    """What the HTTP API of the first machine answers; `who` are the headers that say who asks."""
     machine = access.machines[0]
-    transport = Transport(machine if "://" in machine else f"http://{machine}", access.password, TIMEOUT)
+    transport = Transport(machine if "://" in machine else f"http://{machine}", "", TIMEOUT)
     try:
-        return transport.request("GET", path, query=query)[0]
+        return transport.request("GET", path, query=query, headers=who)[0]
     except NotFound as error:
         raise DumpError(f"there is nothing under {access.keyspace!r}; --keyspace names another place") from error
+    except Refused as error:
+        if error.status not in (401, 403):
+            raise
+        raise DumpError(f"{machine} does not let {access.keyspace!r} be read: {error} ({_WHO})") from error
     finally:
         transport.close()
 

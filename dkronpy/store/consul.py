@@ -83,6 +83,7 @@ class ConsulStore(Store):
         machines = Machines(self._addresses, tls=tls, token=self._token, seconds=self._timeout)
         log = Log(machines)
         try:
+            await machines.check_version()
             await log.open()
         except BaseException:
             await machines.close()

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+import msgspec
 from aiohttp.payload import BytesPayload
 
 from dkronpy.store.contract import Unavailable
@@ -32,6 +33,8 @@ _REFUSED: Final = frozenset({400, 403, 404, 405, 413})
 _NOTHING_DONE: Final = ("No cluster leader", "node is not the leader", "No known Consul servers")
 """In the text of an internal error; of others it isn't known how far the call came."""
 _FULL: Final = "no space left on device"
+OLDEST: Final = (1, 0)
+"""The first version of Consul that will do."""
 
 
 class Failure(Enum):
@@ -73,6 +76,16 @@ class _Once(BytesPayload):
         return True
 
 
+class _Config(msgspec.Struct, rename="pascal"):
+    version: str = ""
+
+
+class _Self(msgspec.Struct, rename="pascal"):
+    """What an agent tells of itself; much more than this."""
+
+    config: _Config
+
+
 class _NewConnection(Exception):
     """A connection would have to be made."""
 
@@ -103,11 +116,25 @@ class Machines:
 
     async def write(self, path: str, body: bytes, *, fine: Set[int] = frozenset({200})) -> Answer:
         """PUT, once. Raises CallFailed, or Unavailable when no machine was reached."""
-        return await self._call(path, body, fine, again=False)
+        return await self._call("PUT", path, body, fine, again=False)
 
     async def read(self, path: str, body: bytes, *, fine: Set[int] = frozenset({200})) -> Answer:
         """PUT of what changes nothing. Raises CallFailed, or Unavailable when no machine answers."""
-        return await self._call(path, body, fine, again=True)
+        return await self._call("PUT", path, body, fine, again=True)
+
+    async def check_version(self) -> None:
+        """Raises Unavailable when Consul is too old, or no machine answers. One that does not tell its version, as to
+        tokens without `agent:read`, is taken as it is."""
+        try:
+            answer = await self._call("GET", "agent/self", None, {200}, again=True)
+            version = msgspec.json.decode(answer.body, type=_Self).config.version
+        except (CallFailed, msgspec.DecodeError) as error:
+            log.debug("Consul at %s does not tell its version: %s", self._address, error)
+            return
+        numbers = version.partition("-")[0].partition("+")[0].split(".")
+        if all(map(str.isdecimal, numbers)) and tuple(map(int, numbers)) < OLDEST:
+            needed = ".".join(map(str, OLDEST))
+            raise Unavailable(f"Consul at {self._address} is version {version}: {needed} or later is needed")
 
     async def wait(self, path: str, seconds: float) -> Answer:
         """GET what may be answered after `seconds` only; 404 is an answer. Raises CallFailed."""
@@ -117,7 +144,7 @@ class Machines:
     def _address(self) -> str:
         return self._addresses[self._turn % len(self._addresses)]
 
-    async def _call(self, path: str, body: bytes, fine: Set[int], *, again: bool) -> Answer:
+    async def _call(self, method: str, path: str, body: bytes | None, fine: Set[int], *, again: bool) -> Answer:
         try:
             async with asyncio.timeout(self._seconds):
                 await self._free.acquire()
@@ -128,8 +155,8 @@ class Machines:
             for _ in self._addresses:
                 address = self._address
                 try:
-                    if again:
-                        return await self._try("PUT", path, body, fine, self._seconds)
+                    if again or body is None:
+                        return await self._try(method, path, body, fine, self._seconds)
                     return await self._try_once(path, body, fine)
                 except CallFailed as error:
                     if error.failure is not Failure.AGAIN and not (again and error.failure is Failure.UNKNOWN):

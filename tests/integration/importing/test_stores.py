@@ -45,7 +45,8 @@ def fill_etcd2(server: Etcd) -> None:
 
 def fill_consul(server: Consul) -> None:
     for key, value in KEYS.items():
-        request = urllib.request.Request(f"http://{server.address}/v1/kv/{key}", value, method="PUT")
+        token = {"X-Consul-Token": server.token}
+        request = urllib.request.Request(f"http://{server.address}/v1/kv/{key}", value, token, method="PUT")
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200
 
@@ -100,6 +101,50 @@ def test_what_a_dkron_kept_is_read(tmp_path: Path, kind: str) -> None:
         assert read_store(kind, access(kind, server.address)) == read_boltdb(BOLTDB, KEYSPACE)
         with pytest.raises(DumpError, match="cron"):
             read_store(kind, access(kind, server.address, "cron"))
+
+
+def test_users_of_etcd2(tmp_path: Path) -> None:
+    with Etcd(tmp_path, "--enable-v2") as server:
+        fill_etcd2(server)
+        root = "Basic " + base64.b64encode(b"root:s3cret").decode()
+
+        def auth(method: str, path: str, body: object = None) -> None:
+            headers = {"Content-Type": "application/json", "Authorization": root}
+            data = None if body is None else json.dumps(body).encode()
+            url = f"http://{server.address}/v2/auth/{path}"
+            with urllib.request.urlopen(
+                urllib.request.Request(url, data, headers, method=method), timeout=10
+            ) as answer:
+                assert answer.status in (200, 201)
+
+        auth("PUT", "users/root", {"user": "root", "password": "s3cret"})
+        auth("PUT", "enable")
+        auth("DELETE", "roles/guest")
+        read = read_store("etcd2", Access((server.address,), "root", "s3cret", KEYSPACE))
+        assert read == read_boltdb(BOLTDB, KEYSPACE)
+        for user, password in (("", ""), ("root", "wrong")):
+            with pytest.raises(DumpError, match=r"does not let 'dkron' be read: .*--username"):
+                read_store("etcd2", Access((server.address,), user, password, KEYSPACE))
+
+
+def test_tokens_of_consul(tmp_path: Path) -> None:
+    master = "7f1cf8ac-54f1-4c3e-9d0e-8a2a2e5b7c11"
+    server = Consul(tmp_path, acl={"enabled": True, "default_policy": "deny", "tokens": {"master": master}})
+    server.token = master
+    with server:
+        fill_consul(server)
+        read = Access((server.address,), "", master, KEYSPACE)
+        assert read_store("consul", read) == read_boltdb(BOLTDB, KEYSPACE)
+        with pytest.raises(DumpError, match=r"does not let 'dkron' be read: .*DKRON_BACKEND_PASSWORD"):
+            read_store("consul", read._replace(password="wrong"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "who", "why"), [("etcd2", ("", "s3cret"), "add --username"), ("consul", ("me", ""), "no --username")]
+)
+def test_who_can_t_be_asked_for(kind: str, who: tuple[str, str], why: str) -> None:
+    with pytest.raises(DumpError, match=why):
+        read_store(kind, Access(("127.0.0.1:1",), *who, KEYSPACE))
 
 
 @pytest.mark.parametrize("kind", KINDS)

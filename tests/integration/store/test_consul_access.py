@@ -46,6 +46,12 @@ async def test_nobody_there() -> None:
         await ConsulStore([first, f"http://{second}/"]).open()
 
 
+async def test_a_version_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dkronpy.store.consul_machines.OLDEST", (99, 0))
+    with pytest.raises(Unavailable, match=r"is version \d+\.\d+\.\d+: 99.0 or later is needed"):
+        await shared(Consul).store().open()
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
@@ -54,6 +60,10 @@ async def test_nobody_there() -> None:
         ({"status": 301, "headers": {"Location": "/elsewhere"}}, "status 301"),
         ({"status": 200, "text": "It works!"}, "what answers is not Consul"),
         ({"status": 200, "text": "[]"}, "what answers is not Consul"),
+        (
+            {"status": 200, "text": '{"Config": {"Version": "0.9.4+ent"}}'},
+            "is version 0.9.4.ent: 1.0 or later is needed",
+        ),
         ({"status": 400, "text": 'unknown KV verb "check-not-exists"'}, "unknown KV verb"),
     ],
 )
