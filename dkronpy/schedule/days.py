@@ -1,77 +1,76 @@
-"""The days that a cron expression means, as one table for the 28 shapes of a month: its length and first weekday.
+"""The days that a cron expression means: which months of the calendar have any, and which those are in a month of each
+of the 28 shapes: its length and first weekday.
 
-The Gregorian calendar repeats after 400 years, and every shape of every month comes up within them. So a rule whose
-table is empty for all its months never fires, and any other fires within the 40 years that 29 February can take to fall
-on a given weekday.
+The Gregorian calendar repeats after 400 years. So a table of the months of 400 years tells where any rule goes on, be
+it 40 years ahead as 29 February on a given weekday can be; and a rule that has days in none of them never fires.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from dkronpy.schedule.times import bits, lowest
+
 if TYPE_CHECKING:
     from dkronpy.schedule.fields import Values
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-_LENGTHS: Final = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_ALL_MONTHS: Final = (2 << 12) - 2
+_FIRST_YEAR: Final = 1969
+"""What a clock west of Greenwich shows at the epoch. Months are counted from its January, which is 0, for 400 years."""
+_FIRST_DAYS: Final = tuple(
+    date(_FIRST_YEAR + month // 12, month % 12 + 1, 1).toordinal() - _EPOCH for month in range(400 * 12 + 1)
+)
+"""By month, as days since the epoch."""
+_SHAPES: Final = bytes((first + 4) % 7 * 4 + after - first - 28 for first, after in itertools.pairwise(_FIRST_DAYS))
+"""By month: 4 · first weekday + length - 28; Sunday is 0."""
 
 
 class Days(msgspec.Struct, frozen=True, gc=False):
     """A set of days, all given as days since the epoch."""
 
-    months: int
-    """Bit m: the month m."""
+    months: bytes
+    """By month: 1 where it has such days, otherwise 0."""
     shapes: tuple[int, ...]
-    """At 4 · first weekday + length - 28: bit d for the day d of such a month."""
+    """By shape: bit d for the day d of such a month."""
     every: bool
     """Whether no day is left out."""
 
     def next(self, day: int) -> int:
-        """The first day of the set at or after ``day``; the first after the year 9999 where there is none."""
+        """The first day of the set at or after ``day``; the first after the 400 years where there is none."""
         if self.every:
             return day
-        ordinal = day + _EPOCH
-        start = date.fromordinal(ordinal)
-        year, month, number = start.year, start.month, start.day
-        while True:
-            if self.months >> month & 1:
-                length = _LENGTHS[month] + (month == 2 and is_leap(year))
-                found = self.shapes[(ordinal - number + 1) % 7 * 4 + length - 28] >> number
-                if found:
-                    return ordinal - _EPOCH + (found & -found).bit_length() - 1
-            later = self.months >> (month + 1)
-            if later:
-                month += (later & -later).bit_length()
-            else:
-                year, month = year + 1, (self.months & -self.months).bit_length() - 1
-                if year > date.max.year:
-                    return date.max.toordinal() - _EPOCH + 1
-            number = 1
-            ordinal = date(year, month, 1).toordinal()
+        start = date.fromordinal(day + _EPOCH)
+        month = _month(start)
+        if self.months[month]:
+            found = self.shapes[_SHAPES[month]] >> start.day
+            if found:
+                return day + lowest(found)
+        month = self.months.find(1, month + 1)
+        if month < 0:
+            return _FIRST_DAYS[-1]
+        return _FIRST_DAYS[month] + lowest(self.shapes[_SHAPES[month]]) - 1
 
     def count(self, first: int, end: int) -> int:
         """How many days of the set are in [first, end)."""
         if self.every:
             return end - first
-        start, total = date.fromordinal(first + _EPOCH), 0
-        year, month, number, left = start.year, start.month, start.day, end - first
-        ordinal = first + _EPOCH - number + 1
-        while left > 0:
-            length = _LENGTHS[month] + (month == 2 and is_leap(year))
-            inside = min(left, length - number + 1)
-            if self.months >> month & 1:
-                found = self.shapes[ordinal % 7 * 4 + length - 28] >> number
-                total += (found & ((1 << inside) - 1)).bit_count()
-            left -= inside
-            ordinal += length
-            number = 1
-            year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+        month, total = _month(date.fromordinal(first + _EPOCH)), 0
+        while first < end:
+            after = _FIRST_DAYS[month + 1]
+            if self.months[month]:
+                found = self.shapes[_SHAPES[month]] >> (first - _FIRST_DAYS[month] + 1)
+                total += (found & ((1 << min(after, end) - first) - 1)).bit_count()
+            first, month = after, month + 1
         return total
+
+
+def _month(day: date) -> int:
+    return (day.year - _FIRST_YEAR) * 12 + day.month - 1
 
 
 @functools.lru_cache(maxsize=4096)
@@ -87,13 +86,21 @@ def days(day: Values, month: Values, weekday: Values) -> Days | None:
             in_month = day.mask & ((2 << length) - 1) | (day.last << length)
             in_week = _weekdays(weekday, first, length)
             shapes.append(in_month & in_week if day.star or weekday.star else in_month | in_week)
-    lengths = {length for number, length in enumerate(_LENGTHS) if month.mask >> number & 1}
-    if lengths & {28}:
-        lengths.add(29)
-    if not any(shape for index, shape in enumerate(shapes) if index % 4 + 28 in lengths):
+    months = _months(month.mask, bytes(map(bool, shapes)))
+    if 1 not in months:
         return None
     whole = all(shape == (2 << (index % 4 + 28)) - 2 for index, shape in enumerate(shapes))
-    return Days(month.mask, tuple(shapes), every=whole and month.mask == _ALL_MONTHS)
+    return Days(months, tuple(shapes), every=whole and 0 not in months)
+
+
+@functools.lru_cache(maxsize=4096)
+def _months(named: int, shapes: bytes) -> bytes:
+    """The table of the months whose number is in ``named``, as bits, and whose shape has 1 in ``shapes``. One for all
+    rules that it holds for."""
+    table = bytearray(len(_SHAPES))
+    for number in bits(named):
+        table[number - 1 :: 12] = _SHAPES[number - 1 :: 12].translate(shapes.ljust(256))
+    return bytes(table)
 
 
 def _weekdays(weekday: Values, first: int, length: int) -> int:

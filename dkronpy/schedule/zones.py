@@ -68,7 +68,7 @@ class Zone:
         if last.start <= second < last.end:
             return last
         spans = self._spans  # never changed but replaced, as other threads may be searching it
-        index = bisect_right(spans, second, key=lambda span: span.start)
+        index = bisect_right(spans, (second + 1,))  # as tuples: the spans that start by then are before it
         if index and second < spans[index - 1].end:
             span = spans[index - 1]
         else:
