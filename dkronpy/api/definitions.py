@@ -49,8 +49,8 @@ def checked_job(data: object, *, now: int, old: Job | None = None, calendars: Co
         errors.append((error.field, str(error)))
     if calendars is not None:
         errors.extend(
-            ("calendars", f"there is no calendar {name!r}: PUT /v1/calendars/{name} creates it")
-            for name in job.calendars
+            (f"calendars.{index}", f"there is no calendar {name!r}: PUT /v1/calendars/{name} creates it")
+            for index, name in enumerate(spec.calendars)
             if name not in calendars
         )
     for tag, value in spec.tags.items():

@@ -329,12 +329,13 @@ class Jobs:
         """Guards that keep the job's ancestors as they were checked: no loop, nobody missing, not too many."""
         jobs = self._mirror.jobs
         field = "parent_job" if job.parent_job else "depends_on"
-        for parent in job.parents:
+        for index, parent in enumerate(job.parents):
+            place = field if job.parent_job else f"{field}.parents.{index}.job"
             if parent not in jobs and parent != job.name:
-                raise ParentNotFound(field, f"the parent {parent!r} does not exist: create it first")
+                raise ParentNotFound(place, f"the parent {parent!r} does not exist: create it first")
             siblings = self._mirror.children.get(parent, ())
             if len(siblings) >= MAX_CHILDREN and job.name not in siblings:
-                raise JobError(field, f"{parent!r} is the parent of {MAX_CHILDREN} jobs already; more it can't be")
+                raise JobError(place, f"{parent!r} is the parent of {MAX_CHILDREN} jobs already; more it can't be")
 
         def parents(name: str) -> tuple[str, ...]:
             return job.parents if name == job.name else jobs[name].value.parents if name in jobs else ()

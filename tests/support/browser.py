@@ -11,7 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -73,7 +77,9 @@ class Browser:
         self.command("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
     def open(self, url: str) -> None:
-        """Load the page; an address that differs only after its `#` changes the view."""
+        """Load the page; an address that differs only after its `#` changes the view. The pointer goes to a corner:
+        what is under it may look otherwise."""
+        self.command("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": 0, "y": 0})
         self.driver.get(url)
 
     def command(self, name: str, parameters: dict[str, Any]) -> Any:
@@ -103,16 +109,20 @@ class Browser:
         return until(look, within, f"{selector} with {containing!r} is shown")
 
     def click(self, selector: str, containing: str = "") -> None:
-        """Click it, also where the page draws it anew meanwhile."""
+        """Click it, also where the page draws it anew meanwhile, or something lies above it."""
 
         def clicked() -> bool:
+            found = self.find(selector, containing)
             try:
-                self.find(selector, containing).click()
+                found.click()
             except StaleElementReferenceException:
+                return False
+            except ElementClickInterceptedException:
+                self.script("arguments[0].scrollIntoView({block: 'center'})", found)
                 return False
             return True
 
-        until(clicked, 15, f"{selector} with {containing!r} is clicked")
+        until(clicked, 30, f"{selector} with {containing!r} is clicked")
 
     def fill(self, selector: str, text: str) -> None:
         """Type it in place of what is there, as people do: the page follows each key."""

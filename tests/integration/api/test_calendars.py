@@ -90,7 +90,7 @@ async def test_bad_calendars(api: TestClient, name: str, body: Any, field: str) 
 
 async def test_a_job_names_only_calendars_that_exist(api: TestClient) -> None:
     body = {"name": "a", "schedule": "@daily", "executor": "shell", "executor_config": {"command": "x"}}
-    await problem(await api.post("/v1/jobs", json={**body, "calendars": ["none"]}), 400, "calendars")
+    await problem(await api.post("/v1/jobs", json={**body, "calendars": ["none"]}), 400, "calendars.0")
     blackout = {"schedule": "x", "duration": "1h"}
     await problem(await api.post("/v1/jobs", json={**body, "blackouts": [blackout]}), 400, "blackouts.0.schedule")
 

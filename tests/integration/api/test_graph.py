@@ -60,7 +60,7 @@ async def test_a_job_with_several_parents(api: TestClient) -> None:
         ({"parents": ["load"], "require": "two"}, "depends_on.require", "'all' or 'any'"),
         ({"parents": ["load"], "window": "0s"}, "depends_on", "at least 1s"),
         ({"parents": ["load"], "window": 5}, "depends_on.window", "string"),
-        ({"parents": ["load", "nobody"]}, "depends_on", "'nobody' does not exist"),
+        ({"parents": ["load", "nobody"]}, "depends_on.parents.1.job", "'nobody' does not exist"),
         ({"parents": ["load", "new"]}, "depends_on", "new → new"),
     ],
 )

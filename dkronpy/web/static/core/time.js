@@ -27,6 +27,7 @@ const STYLES = {
   full: { dateStyle: 'medium', timeStyle: 'medium' },
   time: { hour: '2-digit', minute: '2-digit', second: '2-digit' },
   minute: { hour: '2-digit', minute: '2-digit' },
+  short: { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' },
   day: { weekday: 'short', day: 'numeric', month: 'short' },
   month: { month: 'short' },
   key: { year: 'numeric', month: '2-digit', day: '2-digit' },
@@ -49,7 +50,7 @@ function zoneOf(jobZone = '') {
   return clock.value === 'job' ? jobZone || 'UTC' : VIEWER;
 }
 
-/** `style`: full, time, minute, day or month. */
+/** `style`: full, short, time, minute, day or month. */
 export function show(time, style = 'full', jobZone = '') {
   return time === null || time === undefined ? '–' : format(zoneOf(jobZone), style).format(ms(time));
 }

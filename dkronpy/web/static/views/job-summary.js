@@ -68,6 +68,6 @@ function NextFires({ job }) {
   return html`<${Card} title="Next fires" aside=${data?.description}>
     ${error && html`<${Failure} error=${error} />`}
     ${data && data.fires.length === 0 && html`<${Empty}>${job.parent_job || job.depends_on ? 'Other jobs start it.' : job.disabled ? 'It is disabled.' : 'No fire is to come.'}<//>`}
-    ${data && html`<${Fires} fires=${data.fires} zone=${job.timezone} />`}
+    ${data && html`<${Fires} fires=${data.fires} job=${job} />`}
   <//>`;
 }

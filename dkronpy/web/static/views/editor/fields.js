@@ -1,5 +1,5 @@
 // What a job's form asks for, and what it says about it. `path` is where the value stands in the definition, and what the
-// server names when something is wrong with it.
+// server names when something is wrong with it; `part`: a section that is more than fields.
 
 const shell = (draft) => draft.executor === 'shell';
 const http = (draft) => draft.executor === 'http';
@@ -15,20 +15,8 @@ export const SECTIONS = [
       { path: 'metadata', label: 'Metadata', kind: 'pairs', help: 'key=value, one a line; for searching.' },
     ],
   },
-  {
-    title: 'When it runs',
-    fields: [
-      { path: 'schedule', label: 'Schedule', kind: 'text', mono: true, help: 'A crontab line (0 30 2 * * *), @every 10m, @daily, H H * * *, @at a time, or an iCalendar rule.' },
-      { path: 'timezone', label: 'Zone of the schedule', kind: 'zone', help: 'On whose clock the schedule is read; UTC without one.' },
-      { path: 'parent_job', label: 'After every success of', kind: 'job', help: 'A job that starts this one, in place of a schedule.' },
-      { path: 'calendars', label: 'Calendars', kind: 'words', help: 'Names of calendars whose times are left out, separated by commas.' },
-      { path: 'spread', label: 'Spread', kind: 'text', help: 'Starts later by a part of this that is drawn from the name, such as 30m.' },
-      { path: 'starts_at', label: 'Not before', kind: 'text', placeholder: '2030-01-01T00:00:00Z' },
-      { path: 'expires_at', label: 'Not after', kind: 'text', placeholder: '2030-12-31T23:59:59Z' },
-      { path: 'disabled', label: 'Disabled: it does not fire by itself', kind: 'flag' },
-      { path: 'ephemeral', label: 'Deleted after its first success', kind: 'flag' },
-    ],
-  },
+  { title: 'When it runs', part: 'start' },
+  { title: 'When it does not run', part: 'exclusions' },
   {
     title: 'What it runs',
     fields: [
@@ -48,6 +36,7 @@ export const SECTIONS = [
       { path: 'executor_config.timeout', label: 'Time limit', kind: 'text', help: 'Such as 10m; then it is ended.' },
     ],
   },
+  { title: 'Parameters', part: 'parameters' },
   {
     title: 'Where it runs',
     fields: [
@@ -62,7 +51,7 @@ export const SECTIONS = [
         path: 'concurrency', label: 'While a run is in flight, a new fire', kind: 'choice',
         choices: { allow: 'runs beside it', forbid: 'is skipped', queue_one: 'waits, one at most', queue: 'waits its turn', cancel_other: 'ends the other first', replace: 'kills the other first' },
       },
-      { path: 'concurrency_groups', label: 'Concurrency groups', kind: 'words', help: 'It runs when one of them has a place; separated by commas.' },
+      { path: 'concurrency_groups', label: 'Concurrency groups', one: 'Group', kind: 'names', of: 'group', most: 10, help: 'It runs when one of them has a place.' },
       { path: 'priority', label: 'Priority', kind: 'number', help: 'From −100 to 100, among those that wait for the same group.' },
       { path: 'queue_limit', label: 'Fires that may wait', kind: 'number' },
       { path: 'retries', label: 'Retries', kind: 'number' },
@@ -86,17 +75,17 @@ export function definitionOf(job) {
 export const BLANK = Object.freeze({
   name: '', displayname: '', owner: '', owner_email: '', schedule: '@every 1h', timezone: '', tags: {}, metadata: {}, disabled: false,
   ephemeral: false, executor: 'shell', executor_config: { command: '', shell: 'true' }, concurrency: 'allow', concurrency_groups: [],
-  retries: 0, catchup: { window: '1m', policy: 'all' }, retry: { initial: '1s', on: 'same' }, calendars: [], priority: 0, queue_limit: 100,
+  retries: 0, catchup: { window: '1m', policy: 'all' }, retry: { initial: '1s', on: 'same' }, calendars: [], blackouts: [], schedules: [], parameters: [], priority: 0, queue_limit: 100,
 });
 
 export function valueAt(draft, path) {
   return path.split('.').reduce((value, key) => value?.[key], draft);
 }
 
-/** The draft with another value at a path; undefined removes it. */
+/** The draft with another value at a path, whose numbers are places in lists; undefined removes a field. */
 export function withValue(draft, path, value) {
   const [first, ...rest] = path.split('.');
-  const changed = { ...draft };
+  const changed = Array.isArray(draft) ? [...draft] : typeof draft === 'object' ? { ...draft } : {};
   if (rest.length) changed[first] = withValue(draft[first] ?? {}, rest.join('.'), value);
   else if (value === undefined) delete changed[first];
   else changed[first] = value;

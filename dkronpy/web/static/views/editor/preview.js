@@ -5,6 +5,7 @@ import { useLoad } from '../../core/load.js';
 import { href } from '../../core/router.js';
 import { Fires } from '../../parts/fires.js';
 import { Card } from '../../parts/page.js';
+import { hasParents, parentsInWords } from './parents.js';
 
 const COUNT = 8;
 const PAUSE = 250;
@@ -20,15 +21,47 @@ function useSettled(value) {
   return settled;
 }
 
-/** The draft's timing as the server reads it; `error` where it can't. */
+/** Which entries of the draft's lists are written so far that they mean something; of others nothing is asked yet. */
+const WRITTEN = {
+  schedules: (entry) => entry.schedule,
+  calendars: (name) => name,
+  blackouts: (blackout) => (blackout.start && blackout.end) || (blackout.schedule && blackout.duration),
+};
+
+/** The draft's timing as the server reads it; `error` where it can't, by the draft's own fields. */
 export function usePreview(draft) {
   const asked = {};
-  for (const field of TIMING) if (draft[field] !== undefined && draft[field] !== null) asked[field] = draft[field];
-  const body = useSettled(JSON.stringify({ ...asked, count: COUNT }));
-  const { schedule, schedules } = JSON.parse(body);
-  const scheduled = Boolean(schedule || schedules?.length);
-  const load = useLoad((signal) => (scheduled ? post('schedule/preview', JSON.parse(body), { signal }) : Promise.resolve(null)), [body]);
-  return { data: load.error ? null : load.data, error: load.error, scheduled };
+  const places = {}; // where an entry that is asked about stands in the draft
+  for (const field of TIMING) {
+    const value = draft[field];
+    if (value === undefined || value === null) continue;
+    asked[field] = value;
+    if (field in WRITTEN && Array.isArray(value)) {
+      places[field] = value.map((_, index) => index).filter((index) => WRITTEN[field](value[index] ?? {}));
+      asked[field] = places[field].map((index) => value[index]);
+    }
+  }
+  const settled = useSettled(JSON.stringify([{ ...asked, count: COUNT }, places]));
+  const [body, standing] = JSON.parse(settled);
+  const scheduled = Boolean(body.schedule || body.schedules?.length);
+  const load = useLoad((signal) => (scheduled ? post('schedule/preview', body, { signal }) : Promise.resolve(null)), [settled]);
+  return { data: load.error ? null : load.data, error: load.error && placed(load.error, standing), scheduled };
+}
+
+function placed(error, standing) {
+  const errors = (error.errors ?? []).map(({ field, message }) => {
+    const [list, index, ...rest] = field.split('.');
+    return { field: standing[list] && index !== undefined ? [list, standing[list][index], ...rest].join('.') : field, message };
+  });
+  return { message: error.message, errors };
+}
+
+/** One of several schedules of the draft as the server reads it. */
+export function useWords(draft, schedule, timezone) {
+  const { name, hash, hash_id } = draft;
+  const body = useSettled(JSON.stringify({ name, hash, hash_id, schedule: schedule || undefined, timezone: timezone || undefined, count: 3 }));
+  const { data, error } = useLoad((signal) => (JSON.parse(body).schedule ? post('schedule/preview', JSON.parse(body), { signal }) : Promise.resolve(null)), [body]);
+  return { data: error ? null : data, error };
 }
 
 export function Preview({ draft, preview }) {
@@ -36,20 +69,20 @@ export function Preview({ draft, preview }) {
   const query = Object.fromEntries(Object.entries(JSON.parse(tags)).map(([key, value]) => [`tags[${key}]`, value]));
   const nodes = useLoad((signal) => get('nodes', query, { signal }), [tags]);
   return html`<div class="stack">
-    <${Card} title="Next fires"><${Timing} draft=${draft} preview=${preview} /><//>
+    <${Card} title=${hasParents(draft) ? 'What starts it' : 'Next fires'}><${Timing} draft=${draft} preview=${preview} /><//>
     <${Card} title="Nodes that fit now">${nodes.data && html`<${Nodes} nodes=${nodes.data.filter((node) => node.status === 'alive')} tags=${JSON.parse(tags)} />`}<//>
   </div>`;
 }
 
 function Timing({ draft, preview }) {
   if (!preview.scheduled) {
-    const after = draft.parent_job || (draft.depends_on && 'several jobs');
-    return html`<p class="muted">${after ? `It runs after ${after}.` : 'It has no schedule: it runs when it is asked to.'}</p>`;
+    if (hasParents(draft)) return html`<p class="in-words" role="status">${parentsInWords(draft)}</p>`;
+    return html`<p class="muted">It has no schedule yet.</p>`;
   }
   if (preview.error) return html`<p class="error" role="status">${preview.error.message}</p>`;
   if (!preview.data) return null;
-  return html`<p class="in-words" role="status">${preview.data.description}</p>
-    <${Fires} fires=${preview.data.fires} zone=${draft.timezone} />
+  return html`<div class="in-words" role="status">${preview.data.description.split('; and ').map((words) => html`<p key=${words}>${words}</p>`)}</div>
+    <${Fires} fires=${preview.data.fires} job=${draft} />
     ${preview.data.fires.length === 0 && html`<p class="muted">No fire is to come.</p>`}`;
 }
 

@@ -1,0 +1,50 @@
+// The state of the form: the draft, what is wrong with it and where, what its inputs can be completed with.
+import { useEffect, useState } from '../../lib.js';
+import { get } from '../../core/api.js';
+import { useLoad } from '../../core/load.js';
+import { withValue } from './fields.js';
+import { usePreview } from './preview.js';
+
+/**
+ * `change(path, value)` and `changeAll(draft)` change the draft; `faults(path, deep)` are messages about the value there
+ * (`deep`: about parts of it too), as the last attempt to save was told and as the preview tells; `seek(text)` looks for
+ * jobs; `names` are what is found. `editing`: whether the job is there already.
+ */
+export function useForm(start, editing) {
+  const [draft, setDraft] = useState(start);
+  const [errors, setErrors] = useState([]);
+  const [sought, seek] = useState(start.parent_job ?? '');
+  const preview = usePreview(draft);
+  const names = useNames(sought);
+  useUnsaved(JSON.stringify(draft) !== JSON.stringify(start));
+  const told = [...errors, ...(preview.error?.errors ?? []).filter((fault) => !errors.some((one) => one.field === fault.field))];
+  return {
+    draft, editing, errors, setErrors, preview, names, seek,
+    change(path, value) {
+      setDraft((old) => withValue(old, path, value));
+      if (errors.length) setErrors(errors.filter(({ field }) => !within(field, path) && !(field && within(path, field))));
+    },
+    changeAll: setDraft,
+    faults: (path, deep = false) => told.filter(({ field }) => field === path || (deep && within(field, path))).map((fault) => fault.message),
+  };
+}
+
+const within = (path, outer) => path === outer || path.startsWith(`${outer}.`);
+
+function useNames(sought) {
+  const jobs = useLoad((signal) => get('jobs', { q: sought, _end: 20 }, { signal }), [sought]);
+  const groups = useLoad((signal) => get('groups', {}, { signal }), []);
+  const calendars = useLoad((signal) => get('calendars', {}, { signal }), []);
+  const named = ({ data }) => (data ?? []).map((one) => one.name);
+  return { jobs: named(jobs), groups: named(groups), calendars: named(calendars) };
+}
+
+/** Ask before an unsaved draft is left by closing the page. */
+function useUnsaved(unsaved) {
+  useEffect(() => {
+    if (!unsaved) return undefined;
+    const warn = (event) => event.preventDefault();
+    addEventListener('beforeunload', warn);
+    return () => removeEventListener('beforeunload', warn);
+  }, [unsaved]);
+}
