@@ -227,7 +227,10 @@ class Driver:
     # ---- streams of others
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._streams >= _MAX_STREAMS or self._tasks is None:
+        if self._tasks is None:  # this node is still starting: better told at once than kept waiting
+            writer.close()
+            return
+        if self._streams >= _MAX_STREAMS:
             self._refused += 1
             if _worth_a_word(self._refused):
                 log.warning("%d connections were refused: more come at once than are served", self._refused)

@@ -249,7 +249,8 @@ class Leadership:
                 raise Deposed(f"epoch {epoch.value.epoch} is over") from None
             except (StoreError, TimeoutError) as error:
                 if time.monotonic() - self._renewed >= STEP_DOWN:
-                    raise Deposed(f"the lease could not be renewed for {STEP_DOWN:.0f} s: {error}") from error
+                    why = str(error) or "the store does not answer"
+                    raise Deposed(f"the lease could not be renewed for {STEP_DOWN:.0f} s: {why}") from error
                 await asyncio.sleep(RENEWAL / 5)
                 continue
             await asyncio.sleep(RENEWAL)

@@ -398,3 +398,22 @@ async def test_connections_that_say_nothing_are_bounded_and_dropped(tmp_path: Pa
             for _, writer in idle:
                 writer.close()
             await asyncio.gather(*(writer.wait_closed() for _, writer in idle), return_exceptions=True)
+
+
+async def test_one_that_is_still_starting_hangs_up_and_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server listens before its store is open; others try again."""
+    here = Address(HOST, 0)
+    settings = GossipSettings(
+        name="n1", bind=here, advertise=here, directory=tmp_path, tags={}, profile=LOCAL, key=None
+    )
+    gossip = Gossip(settings, on_change=lambda: None, on_event=lambda *_: None, rng=random.Random(1))
+    await gossip.start()
+    try:
+        reader, writer = await asyncio.open_connection(*gossip.address)
+        assert await reader.read() == b""
+        writer.close()
+    finally:
+        gossip.close()
+    assert caplog.messages == []
