@@ -29,7 +29,7 @@ class LocalLane:
     the other."""
 
     def __init__(self, node: Node, attach: Attach, receive: Callable[[Lane, ToLeader], None]) -> None:
-        """Begin a session. Raises StaleEpoch."""
+        """Begin a session. Raises what `Node.attach` does."""
         self.node = node.name
         self.over = asyncio.Event()
         """The session has ended, at either end."""

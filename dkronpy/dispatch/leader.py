@@ -94,7 +94,7 @@ class Leader:
         return found
 
     def attach(self, node: str, connect: Callable[[Attach], L]) -> L:
-        """Open a session with a node; `connect` makes the lane. Raises StaleEpoch."""
+        """Open a session with a node; `connect` makes the lane, and what it raises is raised."""
         session = f"{self.epoch}-{node}-{self._parts.now()}"
         lane = connect(Attach(session, self.epoch, self._epoch.value.node))
         self._part(node)

@@ -63,15 +63,18 @@ async def keep_lane(leader: Leader, dialer: Dialer, member: Member, name: str, k
 
 async def keep_local_lane(leader: Leader, node: Node) -> None:
     """Hold a lane to the node of this very process, in session after session, until cancelled."""
+    delay = AGAIN_FIRST
     while True:
         try:
             lane = leader.attach(node.name, lambda attach: LocalLane(node, attach, leader.receive))
-        except StaleEpoch as error:
+        except (StaleEpoch, OSError) as error:
             log.info("no lane to a node: %s", error, extra={"node": node.name, "epoch": leader.epoch})
         else:
+            delay = AGAIN_FIRST
             await lane.over.wait()
             leader.detach(lane)
-        await asyncio.sleep(AGAIN_FIRST)
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, AGAIN_MAX)
 
 
 async def _use(leader: Leader, channel: Channel[ToLeader]) -> None:
@@ -91,7 +94,7 @@ def door(node: Node, keys: Keys) -> Callable[[web.Request], Any]:
         try:
             channel: Channel[ToNode] = await answer(socket, KIND, node.name, keys, ToNode)
             await _serve(node, channel)
-        except (ChannelError, StaleEpoch) as error:
+        except (ChannelError, StaleEpoch, OSError) as error:
             log.info("a leader's lane has ended: %s", error, extra={"node": node.name})
         finally:
             await socket.close()

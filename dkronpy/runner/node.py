@@ -175,7 +175,7 @@ class Node:
         """Begin a session; what is ordered in an earlier one and not yet started will not start, and its `ended` is
         called.
 
-        Raises StaleEpoch."""
+        Raises StaleEpoch; OSError when the epoch can't be noted on the disk, and then nothing has changed."""
         if message.epoch < self._epoch:
             raise StaleEpoch(
                 f"node {self.name} has seen epoch {self._epoch}, {message.leader} leads epoch {message.epoch}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from dkronpy.dispatch.lane import Lane, LocalLane
+from dkronpy.dispatch.remote import keep_local_lane
 from dkronpy.model.execution import State
 from dkronpy.model.lane import START_LEASE, Ask, Attach, Inventory, Orders, Refused, Renew, ToLeader
 from dkronpy.model.run import RunSpec
@@ -90,6 +93,44 @@ async def test_another_session_has_no_lease_of_the_one_before(node: Node, clock:
     await told(messages, Refused)
     with pytest.raises(StaleEpoch):
         node.attach(Attach("third", 1, "s1"), messages.append, lambda: None)
+
+
+class Leader:
+    """What a node's lane needs of one."""
+
+    epoch = 7
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.tries = 0
+
+    def attach(self, name: str, connect: Callable[[Attach], LocalLane]) -> LocalLane:
+        self.tries += 1
+        return connect(Attach("session", self.epoch, name))
+
+    def receive(self, lane: Lane, message: ToLeader) -> None:
+        pass
+
+
+async def test_a_disk_on_which_no_epoch_can_be_noted_is_waited_for(node: Node, tmp_path: Path) -> None:
+    """As one that is full; the server that leads does not end for it."""
+    hindrance = tmp_path / "spool" / "epoch.new"
+    hindrance.mkdir()
+    leader = Leader(node)
+    keeping = asyncio.create_task(keep_local_lane(cast("Any", leader), node))
+    try:
+        async with asyncio.timeout(30):
+            while leader.tries < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert not keeping.done()
+            assert node.session == ""
+            hindrance.rmdir()
+            while not node.session:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (tmp_path / "spool" / "epoch").read_text() == "7"
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
 
 
 async def test_a_node_whose_runner_is_another_ends_its_session(node: Node) -> None:
