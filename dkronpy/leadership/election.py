@@ -1,11 +1,12 @@
 """Raft among the servers, to know quickly whom the lead falls to. It carries no data and promises nothing: being
 elected only permits a server to claim the lead in the store, whose epoch makes it certain.
 
-The algorithm is pysyncobj's; this module gives it a transport of plain dictionaries, and three rules of its own:
+The algorithm is pysyncobj's; this module gives it a transport of plain dictionaries, and four rules of its own:
 - a vote request is not heard while a leader is (so that a server that was cut off does not depose a good leader when
 it comes back); - when the leader's connection drops, the first of the followers by name asks for votes at once
 instead of after a timeout; - a server that may not lead (it can't reach the store, its clock is off) asks for no
-votes, and hands the leadership over.
+votes, and hands the leadership over; - a server that stood still itself for a moment (its process, or the whole
+machine) does not take that for the silence of others: it listens for a while before it asks for votes or steps back.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ FALLBACK: Final = 0.6
 """Seconds without answers of a majority after which a leader steps back."""
 TICK: Final = 0.01
 """Seconds between calls of `tick`."""
+STOOD_STILL, FORGIVEN = 0.1, 1.5
+"""Seconds since the last call of `tick` from which on this server stood still, and up to which others are forgiven
+their silence then: a leader that stood still for longer has lost its lease, or nearly."""
+FORGIVEN_EACH: Final = 2.0
+"""Seconds between two times that a silence is forgiven: who stands still all the time shall not wait for ever."""
 
 _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "request_vote": {"term": (int,), "last_log_index": (int,), "last_log_term": (int,), "at_once": (bool,)},
@@ -101,10 +107,16 @@ class Election:
         self._heard = 0.0
         self._ahead_since: float | None = None
         self._connected: set[str] = set()
+        self._ticked = self._forgave = float("-inf")
+        self._conf = self._configured()
         self._raft = self._begin()
 
     def _begin(self) -> SyncObj:
-        conf = SyncObjConf(
+        return SyncObj(Node(self.name), list(self._nodes.values()), self._conf, transport=self._lanes)
+
+    @staticmethod
+    def _configured() -> SyncObjConf:
+        return SyncObjConf(
             autoTick=False,
             raftMinTimeout=TIMEOUT[0],
             raftMaxTimeout=TIMEOUT[1],
@@ -116,7 +128,6 @@ class Election:
             logCompactionMinTime=2**31,
             connectionTimeout=FALLBACK,
         )
-        return SyncObj(Node(self.name), list(self._nodes.values()), conf, transport=self._lanes)
 
     @property
     def leader(self) -> str | None:
@@ -136,10 +147,22 @@ class Election:
 
     def tick(self) -> None:
         """Let time pass; to be called every `TICK` seconds."""
-        if self.eligible or self.elected:
+        listening = self._forgive(time.monotonic())
+        if self.elected or (self.eligible and not listening):
             self._raft.doTick(0)
         if self.elected and not self.eligible:
             self.hand_over()
+
+    def _forgive(self, now: float) -> bool:
+        """Whether this server stood still a moment ago, and first has to hear whether the others are there."""
+        away, self._ticked = now - self._ticked, now
+        if STOOD_STILL < away < FORGIVEN and now - self._forgave > FORGIVEN_EACH:
+            self._forgave = now
+            self._conf.leaderFallbackTimeout = FALLBACK + away
+        listening = now - self._forgave < TIMEOUT[0]
+        if not listening:
+            self._conf.leaderFallbackTimeout = FALLBACK
+        return listening
 
     def hand_over(self) -> None:
         """Ask another server to take the leadership at once; nothing happens when this one does not hold it."""

@@ -5,6 +5,7 @@ from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 
 class SyncObjConf:
+    leaderFallbackTimeout: float
     def __init__(self, **settings: Any) -> None: ...
 
 class SyncObj:
