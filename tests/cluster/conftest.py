@@ -38,6 +38,13 @@ def witness(tmp_path: Path) -> Witness:
     return Witness(tmp_path / "witness")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A slow machine has time for a test here, and for what it begins with, such as a cluster."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield

@@ -77,15 +77,15 @@ def test_the_runner_holds_no_secrets(node: Agent) -> None:
 
 
 def test_kill_ends_the_whole_group(node: Agent) -> None:
-    node.job("tree", "sleep 60 & (sleep 60 & sleep 60) & echo ready; wait")
+    node.job("tree", "sleep 600 & (sleep 600 & sleep 600) & echo ready; wait")
     group = node.run("tree")
-    execution = until(lambda: _running(node, "tree", group), 10, "it runs")
-    until(lambda: len(node.runs()) >= 4, 10, "its processes are there")
+    execution = until(lambda: _running(node, "tree", group), 60, "it runs")
+    until(lambda: len(node.runs()) >= 4, 60, "its processes are there")
     answer = node.post(f"/v1/jobs/tree/executions/{execution['id']}/kill")
     assert answer["id"] == execution["id"]
     killed = node.ended("tree", group)
     assert (killed["state"], killed["exit_code"]) == ("killed", 143)
-    assert node.runs() == []
+    until(lambda: node.runs() == [], 60, "its processes are gone")
     assert node.output(killed) == b"ready\n"
     assert node.call("POST", f"/v1/jobs/tree/executions/{execution['id']}/kill").status == 409
 
@@ -94,15 +94,15 @@ def test_kill_is_by_force_after_the_grace(node: Agent) -> None:
     command = "trap 'echo no' TERM; echo ready; while :; do sleep 0.1; done"
     node.job("stubborn", command, config={"kill_grace": "1s"}, retries=2)
     group = node.run("stubborn")
-    execution = until(lambda: _running(node, "stubborn", group), 10, "it runs")
-    until(lambda: node.output(execution) == b"ready\n", 10, "its trap is set")
+    execution = until(lambda: _running(node, "stubborn", group), 60, "it runs")
+    until(lambda: node.output(execution) == b"ready\n", 60, "its trap is set")
     asked = time.time_ns()
     node.post(f"/v1/jobs/stubborn/executions/{execution['id']}/kill")
-    killed = node.ended("stubborn", group, 10)
+    killed = node.ended("stubborn", group)
     assert (killed["state"], killed["exit_code"]) == ("killed", 137)
-    assert 0.9 < (parse_rfc3339(killed["finished_at"]) - asked) / 1e9 < 8, "after its own grace, not the usual 10 s"
+    assert 0.9 < (parse_rfc3339(killed["finished_at"]) - asked) / 1e9 < 10, "after its own grace, not the usual 10 s"
     assert node.output(killed).splitlines()[-1] == b"no"
-    assert node.runs() == []
+    until(lambda: node.runs() == [], 60, "its processes are gone")
     assert len(node.executions("stubborn")) == 1, "what somebody ended is not tried again"
 
 
@@ -115,7 +115,7 @@ def test_output_is_followed_while_it_comes(node: Agent, tmp_path: Path) -> None:
     command = f'for i in 1 2 3 4 5 6; do echo "é $i"; until [ -e {seen}-$i ]; do sleep 0.05; done; done; exit 3'
     node.job("slow", command)
     group = node.run("slow")
-    execution = until(lambda: _running(node, "slow", group), 10, "it runs")
+    execution = until(lambda: _running(node, "slow", group), 60, "it runs")
     text = ""
     ends: list[Any] = []
     for part in node.follow_output(execution):
@@ -133,7 +133,7 @@ def test_a_followed_stream_has_the_last_output_too(node: Agent) -> None:
     node.job("brief", "echo begun; sleep 0.2; echo over")
     for _ in range(10):
         group = node.run("brief")
-        execution = until(lambda group=group: _running(node, "brief", group), 10, "it runs")
+        execution = until(lambda group=group: _begun(node, "brief", group), 60, "it runs, or has run")
         *parts, end = node.follow_output(execution)
         assert end.event == "end"
         assert "".join(part.data["data"] for part in parts) == "begun\nover\n"
@@ -142,7 +142,7 @@ def test_a_followed_stream_has_the_last_output_too(node: Agent) -> None:
 def test_50_megabytes_of_output(node: Agent) -> None:
     size, last = 50 << 20, 7_500_000
     node.job("much", f"seq 1 {last} | head -c {size}")
-    execution = node.ended("much", node.run("much"), 60)
+    execution = node.ended("much", node.run("much"), 120)
     produced = "".join(f"{number}\n" for number in range(1, last + 1)).encode()[:size]
     assert len(produced) == size
     assert (execution["state"], execution["output_size"]) == ("success", size)
@@ -157,12 +157,14 @@ def test_50_megabytes_of_output(node: Agent) -> None:
 
 
 @pytest.mark.parametrize("crash", [False, True])
-def test_a_deleted_job_made_again_begins_with_a_clean_history(node: Agent, witness: Witness, crash: bool) -> None:
-    name = f"phoenix-{int(crash)}"
-    node.job(name, f"{witness.note('old')}; sleep $NAP; {witness.note('old')}; exit 1")
-    node.ended(name, node.run(name, env={"NAP": "0"}))
-    old = node.run(name, env={"NAP": "4" if crash else "2"})
-    until(lambda: len(witness.lines()) == 3, 10, "it runs")
+def test_a_deleted_job_made_again_begins_with_a_clean_history(
+    node: Agent, witness: Witness, tmp_path: Path, crash: bool
+) -> None:
+    name, gate = f"phoenix-{int(crash)}", tmp_path / "gate"
+    node.job(name, f"{witness.note('old')}; until [ -e $GATE ]; do sleep 0.1; done; {witness.note('old')}; exit 1")
+    node.ended(name, node.run(name, env={"GATE": "/"}))
+    old = node.run(name, env={"GATE": str(gate)})
+    until(lambda: len(witness.lines()) == 3, 60, "it runs")
     assert node.call("DELETE", f"/v1/jobs/{name}").status == 200
     assert node.call("GET", f"/v1/jobs/{name}").status == 404
     node.job(name, witness.note("new"), retries=3, retry={"initial": "100ms"})
@@ -171,8 +173,9 @@ def test_a_deleted_job_made_again_begins_with_a_clean_history(node: Agent, witne
     if crash:
         node.kill()
         node.start()
-    until(lambda: witness.lines() == ["old", "old", "old", "new", "old"], 10, "the old run goes on to its end")
-    until(lambda: [e["group"] for e in node.executions(name)] == [new], 10, f"only {new} is left, not {old}")
+    gate.touch()
+    until(lambda: witness.lines() == ["old", "old", "old", "new", "old"], 60, "the old run goes on to its end")
+    until(lambda: [e["group"] for e in node.executions(name)] == [new], 60, f"only {new} is left, not {old}")
     again = node.run(name)
     assert node.ended(name, again)["state"] == "success"
     time.sleep(0.5)  # the old run is not tried again as if it were one of the new job
@@ -185,7 +188,7 @@ def test_a_deleted_job_made_again_begins_with_a_clean_history(node: Agent, witne
 def test_an_ephemeral_job_goes_once_it_has_succeeded(node: Agent, witness: Witness) -> None:
     command = f'{witness.note()}; [ "$(wc -l < {witness.path})" = 3 ]'
     node.job("mayfly", command, schedule="@every 1s", ephemeral=True)
-    until(lambda: node.call("GET", "/v1/jobs/mayfly").status == 404, 15, "it is deleted")
+    until(lambda: node.call("GET", "/v1/jobs/mayfly").status == 404, 60, "it is deleted")
     time.sleep(1.5)
     assert len(witness.lines()) == 3
 
@@ -201,17 +204,17 @@ def test_what_parents_have_met_and_a_backfill_survive_kill_9(node: Agent, witnes
     node.job("hourly", f"sleep 0.3; {witness.note('$DKRON_FIRE_TIME')}", schedule="@hourly", disabled=True)
     load = node.run("load")
     node.ended("load", load)
-    until(lambda: any(p["met"] for p in node.get("/v1/jobs/both/graph")["jobs"][0]["parents"]), 10, "one is met")
+    until(lambda: any(p["met"] for p in node.get("/v1/jobs/both/graph")["jobs"][0]["parents"]), 60, "one is met")
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     fires = [(now - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:00:00Z") for hours in range(9, 1, -1)]
     wanted = {"from": fires[0], "to": fires[-1], "parallel": 2}
     assert node.post("/v1/jobs/hourly/backfill", wanted, status=201)["fires"] == fires
-    until(lambda: len(witness.lines()) > 2, 10, "some fires are run")
+    until(lambda: len(witness.lines()) > 2, 60, "some fires are run")
     node.kill()
     node.start()
     check = node.run("check")
-    until(lambda: node.get("/v1/jobs/hourly/backfill")["state"] == "finished", 20, "the backfill ends")
-    until(lambda: "both" in witness.lines(), 10, "the job after both runs")
+    until(lambda: node.get("/v1/jobs/hourly/backfill")["state"] == "finished", 60, "the backfill ends")
+    until(lambda: "both" in witness.lines(), 60, "the job after both runs")
     assert Counter(witness.lines()) == Counter([*fires, "both"])
     (after,) = node.executions("both")
     assert {(run["job"], run["group"]) for run in after["parents"]} == {("load", load), ("check", check)}
@@ -224,8 +227,8 @@ def test_a_child_runs_once_for_each_success_of_its_parent(node: Agent, witness: 
     assert node.get("/v1/jobs/parent")["dependent_jobs"] == ["child"]
     for env in ({}, {"FAIL": "yes"}, {}):
         node.ended("parent", node.run("parent", env=env))
-    until(lambda: len(witness.lines()) == 2, 10, "the child runs twice")
-    until(lambda: node.get("/v1/busy") == [], 10, "nothing runs")
+    until(lambda: len(witness.lines()) == 2, 60, "the child runs twice")
+    until(lambda: node.get("/v1/busy") == [], 60, "nothing runs")
     children = node.executions("child")
     assert [execution["id"] for execution in children] == witness.lines()
     assert {(execution["trigger"], execution["state"]) for execution in children} == {("parent", "success")}
@@ -250,23 +253,24 @@ def test_a_disabled_job_can_be_run_by_hand(node: Agent, witness: Witness) -> Non
 
 def test_a_pause_holds_over_a_restart_and_is_recorded(node: Agent, witness: Witness) -> None:
     node.job("often", witness.note(), schedule="@every 1s")
-    until(lambda: len(witness.lines()) >= 2, 10, "it runs")
-    assert node.post("/v1/pause", {"reason": "moving house"})["paused"] is True
-    paused = len(witness.lines())
-    until(lambda: sum(e["reason"] == "paused" for e in node.executions("often")) >= 2, 10, "fires are skipped")
+    until(lambda: len(witness.lines()) >= 2, 60, "it runs")
+    paused = node.post("/v1/pause", {"reason": "moving house"})
+    assert paused["paused"] is True
+    until(lambda: sum(e["reason"] == "paused" for e in node.executions("often")) >= 2, 60, "fires are skipped")
     node.kill()
     node.start()
     held = node.get("/v1/pause")
     assert (held["paused"], held["reason"]) == (True, "moving house")
     by_hand = node.ended("often", node.run("often"))
     assert by_hand["state"] == "success"
-    until(lambda: node.executions("often")[-1]["reason"] == "paused", 10, "fires are still skipped")
-    assert len(witness.lines()) <= paused + 2  # one may have been on its way
+    until(lambda: node.executions("often")[-1]["reason"] == "paused", 60, "fires are still skipped")
+    ran = [e for e in _fires(node, "often") if e["state"] == "success"]
+    assert max(parse_rfc3339(e["fire_time"]) for e in ran) <= parse_rfc3339(paused["since"])
     assert node.post("/v1/unpause")["paused"] is False
     unpaused = time.time()
-    until(lambda: sum(fire_second(e) > unpaused for e in _fires(node, "often")) >= 2, 10, "it runs again")
+    until(lambda: sum(fire_second(e) > unpaused for e in _fires(node, "often")) >= 2, 60, "it runs again")
     node.change("often", disabled=True)
-    until(lambda: node.get("/v1/busy") == [], 10, "nothing runs")
+    until(lambda: node.get("/v1/busy") == [], 60, "nothing runs")
     fires = _fires(node, "often")
     seconds = [fire_second(execution) for execution in fires]
     assert seconds == list(range(seconds[0], seconds[-1] + 1))
@@ -278,6 +282,10 @@ def test_a_pause_holds_over_a_restart_and_is_recorded(node: Agent, witness: Witn
 
 def _fires(node: Agent, name: str) -> list[Any]:
     return [execution for execution in node.executions(name) if execution["trigger"] == "schedule"]
+
+
+def _begun(node: Agent, name: str, group: int) -> Any:
+    return next((e for e in node.executions(name, f"&group={group}") if e["started_at"]), None)
 
 
 def _running(node: Agent, name: str, group: int) -> Any:

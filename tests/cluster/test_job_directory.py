@@ -42,7 +42,7 @@ def source(agent: Agent) -> Any:
 
 def test_a_server_with_a_job_directory(make_agent: Callable[..., Agent], directory: Path, tmp_path: Path) -> None:
     agent = make_agent(options=["--job-dir", str(directory), "--trigger-dir", str(tmp_path / "triggers")]).start()
-    until(lambda: source(agent)["state"] == "applied", 15, "the directory is applied")
+    until(lambda: source(agent)["state"] == "applied", 60, "the directory is applied")
     job = agent.get("/v1/jobs/nightly-report")
     assert (job["displayname"], job["source"]) == ("Nightly Report", str(directory))
 
@@ -70,17 +70,17 @@ def test_a_server_with_a_job_directory(make_agent: Callable[..., Agent], directo
     file.parent.mkdir(parents=True)
     file.write_text('{"type": "deploy", "environment": {"LEVEL": 3}}')
     os.kill(agent.process.pid, signal.SIGUSR1)
-    until(lambda: len(agent.executions("nightly-report")) == 2, 15, "the file has triggered it")
+    until(lambda: len(agent.executions("nightly-report")) == 2, 60, "the file has triggered it")
     triggered = agent.executions("nightly-report")[1]
     triggered = agent.ended("nightly-report", triggered["group"])
     assert {b"TRIGGER_TYPE=deploy", b"LEVEL=3"} <= set(agent.output(triggered).split(b"\0"))
 
     config = directory / "dsari.yaml"
     config.write_text(CONFIG.replace("sleep 300", "sleep 301"))
-    until(lambda: agent.get("/v1/jobs/long")["executor_config"]["command"] == "sleep 301", 15, "the change is taken")
+    until(lambda: agent.get("/v1/jobs/long")["executor_config"]["command"] == "sleep 301", 60, "the change is taken")
     config.write_text(CONFIG + "jobs: again\n")
     os.kill(agent.process.pid, signal.SIGHUP)
-    until(lambda: source(agent)["state"] == "refused", 15, "the broken file is told of")
+    until(lambda: source(agent)["state"] == "refused", 60, "the broken file is told of")
     assert "the key 'jobs' is given twice" in source(agent)["problems"][0]
     metrics = agent.call("GET", "/metrics").body.decode()
     assert 'dkron_source_state{state="refused"} 1.0' in metrics
@@ -90,8 +90,8 @@ def test_a_server_with_a_job_directory(make_agent: Callable[..., Agent], directo
 
     # Its runs end with the agent, as dsari's do.
     group = agent.run("long")
-    until(lambda: [e for e in agent.executions("long") if e["state"] == "running"], 15, "it runs")
+    until(lambda: [e for e in agent.executions("long") if e["state"] == "running"], 60, "it runs")
     agent.terminate()
-    until(lambda: not agent.runs(), 15, "it has ended")
+    until(lambda: not agent.runs(), 60, "it has ended")
     agent.start()
     assert agent.ended("long", group)["state"] == "killed"

@@ -24,7 +24,7 @@ def test_witness_and_history_and_fires_agree(
         agent.job(name, witness.note("$DKRON_JOB_NAME/$DKRON_EXECUTION_ID"), schedule="@every 1s")
     time.sleep(SECONDS)
     jobs = {name: agent.change(name, disabled=True) for name in names}
-    until(lambda: agent.get("/v1/busy") == [], 10, "nothing runs")
+    until(lambda: agent.get("/v1/busy") == [], 60, "nothing runs")
     recorded: list[str] = []
     late: list[float] = []
     for name, job in jobs.items():

@@ -36,10 +36,10 @@ def test_what_was_asked_for_outlives_its_server(tmp_path: Path) -> None:
             "deploy",
             rfc3339(at),
         )
-        until(lambda: "dropped" in witness.lines(), 15, "the file is carried out")
+        until(lambda: "dropped" in witness.lines(), 60, "the file is carried out")
         agent.ended("first", agent.run("first"))
         agent.signal(signal.SIGUSR1)
-        until(lambda: "cascade" in witness.lines(), 15, "the file that a run wrote is carried out")
+        until(lambda: "cascade" in witness.lines(), 60, "the file that a run wrote is carried out")
         assert sorted(witness.lines()) == ["cascade", "deploy 5", "dropped"]
         assert agent.get("/v1/triggers") == []
         assert agent.alive

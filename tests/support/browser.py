@@ -6,27 +6,36 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from selenium import webdriver
 from selenium.common.exceptions import (
     ElementClickInterceptedException,
-    NoSuchElementException,
+    ElementNotInteractableException,
     StaleElementReferenceException,
 )
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.processes import ROOT, until
 
 AXE = ROOT / ".cache" / "system" / "axe.js"
+T = TypeVar("T")
+
 WIDE, PHONE = (1360, 900), (390, 844)
 
+_FIND = """
+const [selector, containing] = arguments;
+const shown = (one) => (one.closest('select') ?? one).checkVisibility({visibilityProperty: true});
+const text = (one) => one.innerText ?? one.textContent;
+return [...document.querySelectorAll(selector)].find((one) => shown(one) && text(one).includes(containing));
+"""
 _TAKES = """
 const [address, selector, containing, done] = arguments;
 const began = address ? performance.now() : 0;
@@ -53,8 +62,8 @@ class Browser:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
-        self.driver.set_page_load_timeout(30)
-        self.driver.set_script_timeout(60)
+        self.driver.set_page_load_timeout(90)
+        self.driver.set_script_timeout(90)
         self.size(*WIDE)
         self._messages: list[str] = []
         self._requests: list[str] = []
@@ -94,39 +103,39 @@ class Browser:
         """All that the page shows, with single spaces."""
         return " ".join(self.script("return document.body.innerText").split())
 
-    def find(self, selector: str, containing: str = "", within: float = 15) -> WebElement:
-        """The first visible element of a CSS selector whose text contains this, waited for."""
+    def find(self, selector: str, containing: str = "", within: float = 30) -> WebElement:
+        """The first visible element of a CSS selector whose text contains this, waited for. It is looked for in one
+        step of the page, which may be drawn anew many times a second."""
+        return until(
+            lambda: self.script(_FIND, selector, containing), within, f"{selector} with {containing!r} is shown"
+        )
 
-        def look() -> WebElement | None:
-            for element in self.driver.find_elements(By.CSS_SELECTOR, selector):
-                try:
-                    if element.is_displayed() and containing in element.text:
-                        return element
-                except (StaleElementReferenceException, NoSuchElementException):
-                    continue
-            return None
+    def _use(self, selector: str, containing: str, use: Callable[[WebElement], T]) -> T:
+        """Do something with an element, also where the page draws it anew meanwhile, or something lies above it."""
 
-        return until(look, within, f"{selector} with {containing!r} is shown")
-
-    def click(self, selector: str, containing: str = "") -> None:
-        """Click it, also where the page draws it anew meanwhile, or something lies above it."""
-
-        def clicked() -> bool:
+        def used() -> tuple[T] | None:
             found = self.find(selector, containing)
             try:
-                found.click()
-            except StaleElementReferenceException:
-                return False
+                return (use(found),)
+            except (StaleElementReferenceException, ElementNotInteractableException):
+                return None
             except ElementClickInterceptedException:
-                self.script("arguments[0].scrollIntoView({block: 'center'})", found)
-                return False
-            return True
+                with suppress(StaleElementReferenceException):
+                    self.script("arguments[0].scrollIntoView({block: 'center'})", found)
+                return None
 
-        until(clicked, 30, f"{selector} with {containing!r} is clicked")
+        return until(used, 60, f"{selector} with {containing!r} can be used")[0]
+
+    def click(self, selector: str, containing: str = "") -> None:
+        self._use(selector, containing, lambda one: one.click())
 
     def fill(self, selector: str, text: str) -> None:
         """Type it in place of what is there, as people do: the page follows each key."""
-        self.find(selector).send_keys(Keys.CONTROL, "a", Keys.NULL, text)
+        self._use(selector, "", lambda one: one.send_keys(Keys.CONTROL, "a", Keys.NULL, text))
+
+    def text_of(self, selector: str) -> str:
+        """What the first visible element of a CSS selector shows."""
+        return self._use(selector, "", lambda one: one.text)
 
     def type_time(self, selector: str, time: str) -> None:
         """Give an input this time, YYYY-MM-DDTHH:MM:SS: what its keys do depends on the system's language."""
@@ -142,7 +151,7 @@ class Browser:
         """Press a key by the name that Selenium gives it, such as `Tab`, where the focus is."""
         ActionChains(self.driver).send_keys(getattr(Keys, key.upper())).perform()
 
-    def shows(self, *texts: str, within: float = 20) -> None:
+    def shows(self, *texts: str, within: float = 60) -> None:
         """Wait until the page shows all of them."""
         last = ""
 
@@ -156,7 +165,7 @@ class Browser:
         except AssertionError as error:
             raise AssertionError(f"{error}; it shows: {last[:2000]}") from None
 
-    def until(self, condition: str, within: float = 20) -> Any:
+    def until(self, condition: str, within: float = 60) -> Any:
         """Wait until a JavaScript expression is true."""
         return until(lambda: self.script(f"return {condition}"), within, condition)
 

@@ -18,7 +18,7 @@ _NOBODY = "02:00:00:00:00:99"
 
 
 def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=check, timeout=10)
+    return subprocess.run(command, capture_output=True, text=True, check=check, timeout=60)
 
 
 def _ip(space: str, command: str) -> None:

@@ -150,7 +150,7 @@ class Agent:
 
     def wait_ready(self) -> None:
         """Wait until it leads."""
-        until(self._leads, 30, "the agent leads")
+        until(self._leads, 90, "the agent leads")
 
     def kill(self) -> None:
         """`kill -9`, and reap it."""
@@ -167,7 +167,7 @@ class Agent:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the agent still runs after {within:g} s") from None
 
-    def terminate(self, within: float = 5) -> int:
+    def terminate(self, within: float = 30) -> int:
         """TERM; the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(within)
@@ -177,7 +177,7 @@ class Agent:
         """Held by SIGSTOP within the block."""
         self.signal(signal.SIGSTOP)
         try:
-            until(lambda: _state(self.process.pid) == "T", 5, "the agent is stopped")
+            until(lambda: _state(self.process.pid) == "T", 30, "the agent is stopped")
             yield
         finally:
             self.signal(signal.SIGCONT)
@@ -203,7 +203,7 @@ class Agent:
 
     def runner(self) -> int:
         """The process of its runner."""
-        return until(lambda: next(iter(self._runners()), 0), 10, "there is a runner")
+        return until(lambda: next(iter(self._runners()), 0), 30, "there is a runner")
 
     def _runners(self) -> list[int]:
         wanted = str(self.spool.absolute()).encode()
@@ -230,7 +230,7 @@ class Agent:
                     os.kill(pid, signal.SIGKILL)
             return not found
 
-        until(swept, 10, "every process is gone")
+        until(swept, 30, "every process is gone")
 
     def logged(self) -> str:
         """The end of what the agent and its runner logged."""
@@ -245,7 +245,7 @@ class Agent:
     def call(self, method: str, path: str, body: object = None, *, headers: Mapping[str, str] | None = None) -> Answer:
         """One request, as curl sends it: on a connection of its own, without a content type. Raises OSError or
         http.client.HTTPException when there is no whole answer."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=60)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), dict(headers or {}))
             response = connection.getresponse()
@@ -296,7 +296,7 @@ class Agent:
                 return found[::-1]
             cursor = f"&cursor={following}"
 
-    def ended(self, name: str, group: int, within: float = 15) -> Any:
+    def ended(self, name: str, group: int, within: float = 60) -> Any:
         """Wait until the newest attempt of a group is over: that execution."""
 
         def look() -> Any:
@@ -313,11 +313,11 @@ class Agent:
             assert answer.status == 200, answer.body
             return answer if int(answer.headers["X-Output-Size"]) >= execution["output_size"] else None
 
-        return until(look, 10, f"all output of {execution['id']} is stored").body
+        return until(look, 30, f"all output of {execution['id']} is stored").body
 
     def follow(self, path: str) -> Iterator[Sent]:
         """The server-sent events of a path, until the server ends them."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=30)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=60)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

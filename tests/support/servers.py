@@ -23,7 +23,7 @@ class Server(ABC):
     """Its data and its log lie in `folder`; both outlive the process. It runs while it is entered."""
 
     label: ClassVar[str]
-    patience: ClassVar[float] = 30
+    patience: ClassVar[float] = 60
     """Seconds within which it serves after its start, also on a slow machine."""
 
     def __init__(self, folder: Path, *options: str, host: str = HOST) -> None:
@@ -95,7 +95,7 @@ class Server(ABC):
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(number)
-            self._process.wait(10)
+            self._process.wait(30)
             self._process = None
 
     def _running(self) -> bool:

@@ -1,8 +1,9 @@
-"""One cluster of three servers and one browser, which the tests of this folder share."""
+"""One cluster of three servers and an agent, and one browser, which the tests of this folder share."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -43,24 +44,26 @@ class Dashboard:
             found = self.server.call("GET", f"/v1/jobs/{quote(name)}/executions?group={group}&output_size_limit=0")
             return next((run["id"] for run in found if run["started_at"]), None)
 
-        return until(began, 30, f"{name} runs")
+        return until(began, 60, f"{name} runs")
 
 
 @pytest.fixture(scope="package")
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Generator[Dashboard]:
-    cluster = Cluster(tmp_path_factory.mktemp("dashboard"))
-    browser = Browser()
-    try:
+    with ExitStack() as stack:
+        cluster = Cluster(tmp_path_factory.mktemp("dashboard"), agents=1)
+        stack.callback(cluster.clean_up)
+        browser = Browser()
+        stack.callback(browser.close)
         cluster.start()
         yield Dashboard(browser, cluster, cluster.follower())
-    finally:
-        browser.close()
-        cluster.clean_up()
 
 
 @pytest.fixture
 def dashboard(_shared: Dashboard) -> Generator[Dashboard]:
-    """Afterwards the console was silent and nothing was asked of others."""
+    """Afterwards the console was silent and nothing was asked of others. What a test that failed has killed is back."""
+    if not all(node.alive for node in _shared.cluster.nodes):
+        _shared.browser.open("about:blank")
+        _shared.cluster.start()
     _shared.browser.complaints()
     _shared.browser.requests()
     yield _shared

@@ -77,11 +77,11 @@ printf 'half\rwhole\n'; printf '\377\376 not utf-8\n'; exit 0"""
         "whole",
         "\ufffd\ufffd not utf-8",
     )
-    assert "half" not in browser.find(".terminal").text, "it was written over"
+    assert "half" not in browser.text_of(".terminal"), "it was written over"
     assert browser.script("return document.querySelectorAll('.terminal a').length") == 0
-    assert browser.find(".terminal .fg1").text == "red"
+    assert browser.text_of(".terminal .fg1") == "red"
     assert browser.script("return document.querySelector('.terminal .bold').style.color") == "rgb(255, 135, 0)"
     intact(dashboard)
     browser.fill('input[aria-label="Search the output"]', "ORANGE")
     browser.shows("1 line")
-    assert "red" in browser.find(".line.hit").text
+    assert "red" in browser.text_of(".line.hit")

@@ -40,7 +40,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([*command, str(RATE)], cwd=ROOT, stdout=log, stderr=log)
     try:
-        until(lambda: (folder / "log").read_text().startswith("ready"), 110 + EXECUTIONS / 10_000, "the node answers")
+        until(lambda: (folder / "log").read_text().startswith("ready"), 300 + EXECUTIONS / 10_000, "the node answers")
         yield f"http://{HOST}:{port}"
     finally:
         process.kill()
@@ -54,7 +54,7 @@ def browser() -> Generator[Browser]:
     browser.close()
 
 
-@pytest.mark.timeout(300 if not FULL else 1200)
+@pytest.mark.timeout(600 if not FULL else 1200)
 def test_views_are_quick(large: str, browser: Browser, record_property: Record) -> None:
     views = {
         "/jobs": (".table .name", "job-00000"),
@@ -96,7 +96,7 @@ def test_first_load_is_light(large: str, browser: Browser, record_property: Reco
     assert all("uplot.js" not in name and "/later/" not in name for name, _ in files)
 
 
-@pytest.mark.timeout(120 + 2 * WATCHED)
+@pytest.mark.timeout(600 + 2 * WATCHED)
 def test_a_page_that_is_left_open_does_not_grow(large: str, browser: Browser, record_property: Record) -> None:
     browser.open("about:blank")
     browser.open(f"{large}/ui/#/runs")

@@ -86,13 +86,6 @@ def table(request: pytest.FixtureRequest) -> dict[str, list[Verdict]]:
     return request.config.stash.setdefault(_TABLE, {})
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A slow machine has time for a test here, and for the cluster that it begins with."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(600))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -20,15 +20,15 @@ BEFORE, AFTER = 1.0, 3.0
 def suffer(cluster: Cluster, fault: Fault, name: str, seed: int) -> Verdict:
     """Let a fault happen at some moment of a second, and judge what ran before, meanwhile and after."""
     rng = random.Random(f"{name} {seed}")
-    since = int(time.time()) + 1
-    time.sleep(since + BEFORE + rng.random() - time.time())
     with measured() as machine:
+        since = int(time.time()) + 1
+        time.sleep(max(since + BEFORE + rng.random() - time.time(), 0))
         fault(cluster, rng)
         time.sleep(AFTER)
-    until_ = int(time.time())
-    cluster.start()
+        until_ = int(time.time())
+        cluster.start()
+        verdict = replace(cluster.judge(since, until_), machine=machine)
     differences = cluster.disagreements(since, until_)
-    verdict = replace(cluster.judge(since, until_), machine=machine)
     assert not verdict.missed
     assert not verdict.doubled
     assert not differences

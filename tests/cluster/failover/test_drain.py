@@ -13,7 +13,6 @@ from tests.support.processes import until
 def test_a_drained_node_runs_nothing_new(make_cluster: Callable[..., Cluster]) -> None:
     cluster = make_cluster(agents=1)
     cluster.start()
-    leader = cluster.wait_for_leader()
     agent = cluster.agents[0].name
     cluster.add_jobs(1, tags=({"node": agent},))
 
@@ -24,6 +23,7 @@ def test_a_drained_node_runs_nothing_new(make_cluster: Callable[..., Cluster]) -
     until(lambda: newest("success"), 60, "the agent runs the job")
     cluster.follower().call("POST", f"/v1/nodes/{agent}/drain")
     until(lambda: newest("skipped"), 60, "the job finds no node")
+    leader = cluster.wait_for_leader()
     leader.kill()
     cluster.wait_for_leader()
     begun = time.time_ns()

@@ -28,7 +28,7 @@ def nothing(_: Cluster, __: random.Random) -> None:
 def ended_leader(cluster: Cluster, _: random.Random) -> None:
     leader = cluster.wait_for_leader()
     leader.signal(signal.SIGTERM)
-    assert leader.wait(30) == 0
+    assert leader.wait(60) == 0
     time.sleep(2)
 
 
@@ -68,10 +68,10 @@ def fewer_servers(cluster: Cluster, rng: random.Random) -> None:
 def rolling_restart(cluster: Cluster, rng: random.Random) -> None:
     for node in rng.sample(cluster.nodes, len(cluster.nodes)):
         node.signal(signal.SIGTERM)
-        assert node.wait(30) == 0
+        assert node.wait(60) == 0
         cluster.launch(node)
         if node.server:
-            until(node.knows_leader, 30, f"{node.name} is back")
+            until(node.knows_leader, 60, f"{node.name} is back")
 
 
 FAULTS: dict[str, tuple[Fault, float]] = {

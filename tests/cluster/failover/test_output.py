@@ -50,7 +50,7 @@ def _ended(cluster: Cluster, name: str, within: float) -> Any:
 def _output(node: ClusterNode, execution: Any) -> bytes:
     """What is stored, byte for byte."""
     url = f"http://{node.host}:{node.port}/v1/jobs/{execution['job_name']}/executions/{execution['id']}/output"
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         data = answer.read()
         assert int(answer.headers["X-Output-Start"]) == execution["output_size"] - len(data)
     return data
@@ -75,7 +75,7 @@ def test_a_node_killed_in_the_middle_of_a_run(cluster: Cluster, tmp_path: Path) 
     node.kill()
     time.sleep(1)
     cluster.start()
-    execution = _ended(cluster, "crashed", 60)
+    execution = _ended(cluster, "crashed", 120)
     assert (execution["state"], execution["exit_code"]) == ("failed", 7)
     assert produced.stat().st_size == 40_000
     _whole(cluster, execution, produced.read_bytes())
@@ -89,10 +89,10 @@ def test_a_leader_killed_while_50_mb_stream(cluster: Cluster, tmp_path: Path) ->
     since = int(time.time())
     cluster.any().call("POST", "/v1/jobs/stream/run")
     for share in (10, 30):
-        until(lambda size=share: produced.exists() and produced.stat().st_size > size * NUMBERS, 60, "it writes")
+        until(lambda size=share: produced.exists() and produced.stat().st_size > size * NUMBERS, 120, "it writes")
         cluster.wait_for_leader().kill()
         cluster.start()
-    execution = _ended(cluster, "stream", 120)
+    execution = _ended(cluster, "stream", 240)
     assert execution["state"] == "success"
     assert produced.stat().st_size == 50 * NUMBERS
     _whole(cluster, execution, produced.read_bytes())

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
 
 from tests.support.cluster import Cluster, ClusterNode
 from tests.support.processes import until
@@ -15,7 +14,7 @@ from tests.support.processes import until
 
 def done(node: ClusterNode, operation: str, key: str) -> bool:
     """Whether every node did it."""
-    return bool(node.call("POST", f"/v1/keyring/{operation}", {"key": key}, timeout=20)["complete"])
+    return bool(node.call("POST", f"/v1/keyring/{operation}", {"key": key}, timeout=60)["complete"])
 
 
 def lanes(node: ClusterNode) -> dict[str, str]:
@@ -26,16 +25,16 @@ def test_a_key_is_changed_without_a_missed_run(make_cluster: Callable[..., Clust
     old, new = (base64.b64encode(os.urandom(16)).decode() for _ in range(2))
     cluster = make_cluster(options=[f"--encrypt={old}"])
     cluster.start()
-    leader = cluster.wait_for_leader()
     cluster.add_jobs()
     begin = int(time.time()) + 2
 
     for operation in ("install", "use"):
         until(lambda o=operation: done(cluster.any(), o, new), 60, f"all nodes {operation} the key")
-    listed: dict[str, Any] = cluster.any().call("GET", "/v1/keyring")
-    assert listed["keys"] == {old: 3, new: 3}
-    assert listed["primary"] == {new: 3}
+    # A node that is slow to answer is missing in the list.
+    every = {"keys": {old: 3, new: 3}, "primary": {new: 3}}
+    until(lambda: every.items() <= cluster.any().call("GET", "/v1/keyring").items(), 60, "all nodes tell of both keys")
 
+    leader = cluster.wait_for_leader()
     leader.signal(signal.SIGTERM)  # every lane is greeted anew, by the new key
     until(lambda: not leader.alive, 60, "the leader has stopped")
     cluster.start()
@@ -44,7 +43,7 @@ def test_a_key_is_changed_without_a_missed_run(make_cluster: Callable[..., Clust
         until(lambda n=node: sorted(lanes(n).values()) == ["follower", "follower", "leader"], 60, "all lanes are up")
     time.sleep(2)
 
-    verdict = cluster.judge(begin, int(time.time()) - 1)
+    verdict = cluster.judge(begin, int(time.time()))
     assert verdict.missed == []
     assert verdict.doubled == []
     for node in cluster.nodes:

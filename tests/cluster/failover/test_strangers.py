@@ -14,10 +14,11 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, WSMsgType
 
+from dkronpy.model.times import rfc3339
 from dkronpy.rpc.auth import NONCE_BYTES, Secret
 from dkronpy.rpc.channel import ChannelError, Hello, Welcome, greet
 from tests.support.cluster import Cluster, ClusterNode
-from tests.support.processes import HOST, until
+from tests.support.processes import HOST, SECOND, until
 from tests.support.serf import serf_agent
 
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -36,19 +37,19 @@ def test_a_serf_member_gets_no_jobs(cluster: Cluster, tmp_path: Path) -> None:
         config = {"shell": "true", "command": cluster.note}
         since = int(time.time())
         cluster.any().call("POST", "/v1/jobs", everywhere | {"executor_config": config})
-        time.sleep(3)
-        cluster.wait_for_leader().call("PATCH", "/v1/jobs/everywhere", {"disabled": True})
+
+        def ran() -> set[str]:
+            return {e["node_name"] for e in cluster.any().call("GET", "/v1/jobs/everywhere/executions")}
+
+        until(lambda: ran() >= {node.name for node in cluster.nodes}, 60, "every node runs it")
+        time.sleep(2)
+        cluster.any().call("PATCH", "/v1/jobs/everywhere", {"disabled": True})
         assert not cluster.disagreements(since, int(time.time()))
-        ran = {e["node_name"] for e in cluster.any().call("GET", "/v1/jobs/everywhere/executions")}
-        assert ran == {node.name for node in cluster.nodes}
-        elsewhere = {e["node_name"] for e in cluster.any().executions(f"since={_ago(5)}")}
+        assert ran() == {node.name for node in cluster.nodes}
+        elsewhere = {e["node_name"] for e in cluster.any().executions(f"since={rfc3339(since * SECOND)}")}
         assert "bare" not in elsewhere
         assert "lane" not in serf.logged()
     cluster.any().call("DELETE", "/v1/jobs/everywhere")
-
-
-def _ago(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds))
 
 
 async def test_a_peer_without_the_key(make_cluster: Callable[..., Cluster], tmp_path: Path) -> None:
@@ -88,16 +89,16 @@ async def _knock(session: ClientSession, url: str, lane: str) -> None:
         async with session.ws_connect(url) as socket:
             hello = msgspec.msgpack.encode(Hello(lane, 1, 1, "s1", os.urandom(NONCE_BYTES), b""))
             await socket.send_bytes(hello)
-            frame = await socket.receive(timeout=10)
+            frame = await socket.receive(timeout=30)
             assert frame.type is WSMsgType.BINARY
             await socket.send_bytes(answer(hello, msgspec.msgpack.decode(frame.data, type=Welcome)))
             await socket.send_bytes(msgspec.msgpack.encode([["Attach", "x", 10**9, "s1"]]))
-            assert (await socket.receive(timeout=10)).type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR)
+            assert (await socket.receive(timeout=30)).type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR)
     rng = random.Random(url)
     for size in (0, 1, 40, 4000, 100_000):
         async with session.ws_connect(url) as socket:
             await socket.send_bytes(rng.randbytes(size))
-            assert (await socket.receive(timeout=10)).type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR)
+            assert (await socket.receive(timeout=30)).type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 def _wrong_proof(hello: bytes, welcome: Welcome) -> bytes:
@@ -124,7 +125,7 @@ def test_two_embedded_servers_refuse_each_other(tmp_path: Path) -> None:
         assert second.wait(60) == 1
         assert "--backend etcd" in second.logged()
         assert "without --server" in second.logged()
-        assert first.leads(), "the one that was there goes on"
+        until(first.leads, 60, "the one that was there goes on")
     finally:
         first.clean_up()
         second.clean_up()
