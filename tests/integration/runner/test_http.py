@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from dkronpy.model.execution import State
 from dkronpy.model.run import Ended, Grown, Started
 from tests.integration.runner.conftest import Agent
+from tests.support.processes import free_port
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
@@ -34,7 +35,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse()
             await response.prepare(request)
             await response.write(b"begun\n")
-            await asyncio.sleep(30)
+            await asyncio.sleep(300)
             return response
         case "/large":
             return web.Response(body=b"x" * 5_000_000)
@@ -140,9 +141,9 @@ async def test_the_body_is_spooled_as_any_output(agent: Agent, url: str):
 
 
 async def test_a_slow_answer_times_out_with_what_came_of_it(agent: Agent, url: str):
-    ended = await request(agent, url + "/slow", timeout="500ms")
+    ended = await request(agent, url + "/slow", timeout="2s")
     assert (ended.state, ended.tail) == (State.TIMED_OUT, b"begun\n")
-    assert "within 500ms" in ended.error
+    assert "within 2s" in ended.error
 
 
 async def test_it_can_be_killed(agent: Agent, url: str):
@@ -164,10 +165,11 @@ async def test_it_is_lost_with_its_runner(agent: Agent, url: str):
     assert "under way" in ended.error
 
 
-async def test_nobody_there(agent: Agent, unused_tcp_port: int):
-    ended = await request(agent, f"http://127.0.0.1:{unused_tcp_port}/")
+async def test_nobody_there(agent: Agent):
+    port = free_port()
+    ended = await request(agent, f"http://127.0.0.1:{port}/")
     assert ended.state is State.FAILED
-    assert f"http://127.0.0.1:{unused_tcp_port}/" in ended.error
+    assert f"http://127.0.0.1:{port}/" in ended.error
     assert "refused" in ended.error or "Connect" in ended.error
 
 

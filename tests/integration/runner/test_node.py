@@ -54,7 +54,7 @@ def spec(group: int) -> RunSpec:
 
 
 async def told(messages: list[ToLeader], kind: type[ToLeader], count: int = 1) -> list[ToLeader]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             found = [message for message in messages if isinstance(message, kind)]
             if len(found) >= count:
@@ -79,7 +79,7 @@ async def test_a_start_lease_counts_from_when_it_was_asked_for(node: Node, clock
 
     node.receive(Renew(clock.now))
     node.receive(Orders(node.spool, (spec(1),)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not any(getattr(message, "state", None) is State.SUCCESS for message in messages):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -139,7 +139,7 @@ async def test_a_node_whose_runner_is_another_ends_its_session(node: Node) -> No
     node.attach(Attach("session", 1, "s1"), messages.append, over.set)
     await node._client.close()
     node._lost.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await over.wait()
     assert node.session == ""
     assert len(await told(messages, Inventory)) == 1

@@ -92,7 +92,7 @@ async def test_opening_the_output_anew_does_not_cut_it(agent: Agent):
 async def test_a_grandchild_that_keeps_the_output_open_does_not_keep_the_run_open(agent: Agent):
     pid_file = agent.spool / "pid"
     key = await agent.start(f"sleep 1000 & echo $! > {pid_file}; echo done")
-    ended = await agent.end(key, within=10)
+    ended = await agent.end(key)
     left = int(pid_file.read_text())
     try:
         assert ended.state is State.SUCCESS
@@ -225,11 +225,11 @@ async def test_a_timeout_ends_grandchildren_too(agent: Agent):
     ended = await agent.run(
         f"sleep 1000 & echo $! >> {pids}; (setsid sleep 1000 & echo $! >> {pids}); "
         f"setsid sh -c 'echo $$ >> {pids}; exec sleep 1000' & wait",
-        timeout="500ms",
+        timeout="1500ms",
     )
     assert (ended.state, ended.exit_code) == (State.TIMED_OUT, 143)
-    assert "timeout of 500ms" in ended.error
-    assert 0.4 <= (ended.finished - (ended.started or 0)) / 1e9 < 5
+    assert "timeout of 1.5s" in ended.error
+    assert 1.4 <= (ended.finished - (ended.started or 0)) / 1e9 < 30
     left = [int(pid) for pid in pids.read_text().split()]
     assert len(left) == 3
     await until(lambda: not any(map(alive, left)))
@@ -257,10 +257,10 @@ async def test_one_that_cleans_up_after_term_has_the_grace_for_it(agent: Agent):
 async def test_what_a_killed_run_left_has_the_grace_too(agent: Agent):
     """The leader dies of TERM at once; its child takes a moment, and is waited for."""
     child = "trap 'sleep 0.3; echo cleaned; exit' TERM; echo ready; while :; do sleep 0.02; done"
-    key = await agent.start(f'sh -c "{child}" & wait', kill_grace="20s")
+    key = await agent.start(f'sh -c "{child}" & wait', kill_grace="90s")
     await agent.until(lambda: agent.heard(Grown, key))
     await agent.runner.kill(key)
-    ended = await agent.end(key, within=10)
+    ended = await agent.end(key)
     assert (ended.state, ended.exit_code) == (State.KILLED, 143)
     assert ended.tail.endswith(b"cleaned\n")
 
@@ -270,7 +270,7 @@ async def test_killing_what_is_not_there(agent: Agent):
 
 
 async def test_one_killed_before_it_began_never_begins(agent: Agent):
-    specs = [agent.order("sleep 5; exit 3") for _ in range(60)]
+    specs = [agent.order("sleep 60; exit 3") for _ in range(60)]
     await agent.runner.start(specs)
     assert await agent.runner.kill(specs[-1].key)
     ended = await agent.end(specs[-1].key)

@@ -26,8 +26,20 @@ from tests.integration.runner.conftest import Agent, alive, fifo, pidfd, release
 KERNEL_TELLS = tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 15)
 """Whether the exit code of a process is known to others than its parent."""
 
-COUNT = "for i in $(seq 1 60); do echo line $i; sleep 0.05; done; exit 7"
-COUNTED = b"".join(b"line %d\n" % i for i in range(1, 61))
+
+def counting(agent: Agent) -> str:
+    """The command of a run that writes on and on, until it is told to end."""
+    wanted = f"[ ! -e {agent.spool}/enough ]"
+    return f"i=0; while {wanted}; do i=$((i + 1)); echo line $i; sleep 0.05; done; echo end; exit 7"
+
+
+def enough(agent: Agent) -> None:
+    (agent.spool / "enough").touch()
+
+
+def counted(output: bytes) -> bytes:
+    """What it must have written, when this is what is known of it."""
+    return b"".join(b"line %d\n" % i for i in range(1, output.count(b"\n"))) + b"end\n"
 
 
 def expected_of_stranger(code: int) -> tuple[State, int | None]:
@@ -37,7 +49,7 @@ def expected_of_stranger(code: int) -> tuple[State, int | None]:
 
 
 async def test_a_run_goes_on_while_no_agent_is_there(agent: Agent):
-    key = await agent.start(COUNT)
+    key = await agent.start(counting(agent))
     await agent.until(lambda: agent.heard(Grown, key))
     first = agent.runner.pid
     await agent.runner.close()
@@ -47,8 +59,9 @@ async def test_a_run_goes_on_while_no_agent_is_there(agent: Agent):
     assert known.started == agent.heard(Started, key)[0].at
     assert known.ended is None
     assert known.size > 0
+    enough(agent)
     ended = await agent.end(key)
-    assert (ended.exit_code, ended.tail) == (7, COUNTED)
+    assert (ended.exit_code, ended.tail) == (7, counted(ended.tail))
 
 
 async def test_what_ended_while_no_agent_was_there_is_known_until_acknowledged(agent: Agent):
@@ -87,26 +100,29 @@ async def test_agents_that_come_at_once_start_one_runner(spool: Path):
 
 
 async def test_a_killed_runners_successor_follows_the_run_to_its_end(agent: Agent):
-    key = await agent.start(COUNT)
+    key = await agent.start(counting(agent))
     await agent.until(lambda: agent.heard(Grown, key))
     first = agent.runner.pid
     await agent.kill_runner()
     await agent.connect()
     assert agent.runner.pid != first
     assert agent.status(key).started == agent.heard(Started, key)[0].at
+    enough(agent)
     ended = await agent.end(key)
     assert (ended.state, ended.exit_code) == expected_of_stranger(7)
-    assert ended.tail == COUNTED == agent.output(key)
+    assert ended.tail == counted(ended.tail) == agent.output(key)
     assert ended.sha256
     assert len(agent.heard(Started, key)) == 1
 
 
 async def test_not_a_byte_is_lost_when_the_runner_is_killed_again_and_again(agent: Agent):
-    key = await agent.start("i=0; while [ $i -lt 60 ]; do seq $((i * 10000)) $((i * 10000 + 9999)); i=$((i + 1)); done")
+    numbers = "i=0; while [ $i -lt 60 ]; do seq $((i * 10000)) $((i * 10000 + 9999)); i=$((i + 1)); done"
+    key = await agent.start(f"{numbers}; read wait < {fifo(agent)}")
     for _ in range(4):
         await asyncio.sleep(0.1)
         await agent.kill_runner()
         await agent.connect()
+    release(agent)
     ended = await agent.end(key)
     everything = b"".join(b"%d\n" % number for number in range(600_000))
     assert ended.size == len(everything)
@@ -149,7 +165,7 @@ async def test_a_key_never_starts_twice(agent: Agent):
 
 async def test_a_process_that_was_not_written_down_is_found_by_its_mark(agent: Agent):
     """The runner died right after it started a process: its journal knows only that it would."""
-    key = await agent.start(COUNT, timeout="1h")
+    key = await agent.start(counting(agent), timeout="1h")
     await agent.until(lambda: agent.heard(Grown, key))
     await agent.kill_runner()
     journal = Journal(agent.spool / "journal")
@@ -158,9 +174,10 @@ async def test_a_process_that_was_not_written_down_is_found_by_its_mark(agent: A
     journal.close()
     await agent.connect()
     assert agent.status(key).started is not None
+    enough(agent)
     ended = await agent.end(key)
     assert (ended.state, ended.exit_code) == expected_of_stranger(7)
-    assert ended.tail == COUNTED
+    assert ended.tail == counted(ended.tail)
 
 
 async def test_a_run_that_may_or_may_not_have_started_is_lost(agent: Agent):
@@ -181,7 +198,7 @@ async def test_a_run_that_may_or_may_not_have_started_is_lost(agent: Agent):
 
 async def test_timeout_and_grace_outlive_the_runner(agent: Agent):
     deaf = "trap 'echo deaf' TERM; echo ready; while :; do sleep 0.05; done"
-    key = await agent.start(deaf, timeout="1s", kill_grace="4s")
+    key = await agent.start(deaf, timeout="2s", kill_grace="3s")
     await agent.until(lambda: agent.heard(Grown, key))
     await agent.kill_runner()
     await agent.connect()
@@ -209,16 +226,24 @@ async def test_an_adopted_run_can_be_killed(agent: Agent):
 
 async def test_an_adopted_run_that_changed_its_output(agent: Agent):
     """Its leader no longer has the pipe open, but a child of it does."""
-    key = await agent.start("(sleep 1; echo child; sleep 0.5) & exec sleep 2 > /dev/null 2>&1")
+    for pipe in ("go", "end"):
+        os.mkfifo(agent.spool / pipe)
+    child = f"read wait < {agent.spool}/go; echo child; sleep 0.5"
+    key = await agent.start(f"({child}) & exec cat {agent.spool}/end > /dev/null 2>&1")
+    leader = Path(f"/proc/{agent.heard(Started, key)[0].pid}")
+    await until(lambda: (leader / "comm").read_text() == "cat\n")
     await agent.kill_runner()
     await agent.connect()
+    (agent.spool / "go").write_text("go\n")
+    await until(lambda: agent.output(key))
+    (agent.spool / "end").write_text("end\n")
     assert (await agent.end(key)).tail == b"child\n"
 
 
 async def test_a_torn_journal_costs_nothing_that_was_promised(agent: Agent):
     kept = await agent.start("echo kept; exit 5")
     await agent.end(kept)
-    going = await agent.start(COUNT)
+    going = await agent.start(counting(agent))
     await agent.kill_runner()
     journal = Journal(agent.spool / "journal")
     list(journal.replay())
@@ -231,7 +256,9 @@ async def test_a_torn_journal_costs_nothing_that_was_promised(agent: Agent):
     ended = agent.status(kept).ended
     assert ended is not None
     assert (ended.exit_code, ended.tail) == (5, b"kept\n")
-    assert (await agent.end(going)).tail == COUNTED
+    enough(agent)
+    last = (await agent.end(going)).tail
+    assert last == counted(last)
     assert (await agent.run("echo more")).tail == b"more\n"
 
 
@@ -275,14 +302,14 @@ async def test_told_to_end_the_runner_waits_for_its_runs(agent: Agent):
         assert alive(pid)
         await agent.runner.ack([key])
         await runner_ended()
-    await asyncio.wait_for(agent.lost.wait(), 10)
+    await asyncio.wait_for(agent.lost.wait(), 30)
     await agent.connect()
     assert await agent.runner.start([refused]) == {}
     await agent.end(refused.key)
 
 
 async def until_refusing(agent: Agent) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             probe = agent.order("true")
             if probe.key in await agent.runner.start([probe]):
@@ -292,7 +319,7 @@ async def until_refusing(agent: Agent) -> None:
 
 
 async def test_told_twice_it_leaves_its_runs_to_a_successor(agent: Agent):
-    key = await agent.start(COUNT)
+    key = await agent.start(counting(agent))
     await agent.until(lambda: agent.heard(Grown, key))
     pid = agent.runner.pid
     with pidfd(pid) as ended:
@@ -301,9 +328,10 @@ async def test_told_twice_it_leaves_its_runs_to_a_successor(agent: Agent):
         os.kill(pid, signal.SIGTERM)
         await ended()
     await agent.connect()
+    enough(agent)
     last = await agent.end(key)
     assert (last.state, last.exit_code) == expected_of_stranger(7)
-    assert last.tail == COUNTED
+    assert last.tail == counted(last.tail)
 
 
 async def test_calls_fail_when_the_runner_is_gone(agent: Agent):
@@ -334,7 +362,7 @@ async def test_garbage_on_the_socket_hurts_nobody(agent: Agent, garbage: bytes, 
     writer.write_eof()
     said = b""
     try:
-        said = await asyncio.wait_for(reader.read(), 10)
+        said = await asyncio.wait_for(reader.read(), 30)
     except ConnectionResetError:
         pass
     finally:
@@ -387,7 +415,7 @@ async def test_an_idle_runner_is_small_and_sleeps(agent: Agent):
         await asyncio.sleep(1)
         return runner.num_ctx_switches().voluntary - before
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await switches() > 2:  # it has yet to finish with the run
             pass
 
@@ -426,13 +454,14 @@ async def test_on_a_full_disk_starts_are_refused_and_the_runner_lives(small_disk
     agent = Agent(small_disk / "spool")
     await agent.connect()
     try:
-        going = await agent.start("sleep 1; echo late; exit 6")
+        going = await agent.start(f"read wait < {fifo(agent)}; echo late; exit 6")
         filler = small_disk / "filler"
         fill(filler)
         many = [agent.order("true") for _ in range(260)]
         refused = await agent.runner.start(many)
         assert set(refused) == {spec.key for spec in many}
         assert all("No space left on device" in reason for reason in refused.values())
+        release(agent)
         ended = await agent.end(going)
         assert (ended.exit_code, ended.tail) == (6, b"late\n")
         assert "output from byte 0 on was not kept" in ended.error

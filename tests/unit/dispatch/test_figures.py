@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import zlib
 from collections.abc import Sequence
 
@@ -43,15 +44,17 @@ class Term:
 
     def __init__(self, history: History, state: JobState) -> None:
         self.folded: dict[str, Folded] = {}
+        self._history = history
         self.keeper = FigureKeeper(history, QUANTILES, {"job": state}, self.folded.__setitem__)
 
     async def work(self) -> None:
-        """Let the keeper do all there is to do."""
+        """Let the keeper do all there is to do, or some tries while the history is broken."""
         task = asyncio.create_task(self.keeper.run())
-        for _ in range(20):
-            await asyncio.sleep(0.005)
-            if task.done() or not self.keeper.behind:
-                break
+        async with asyncio.timeout(60):
+            for tries in itertools.count():
+                await asyncio.sleep(0.005)
+                if task.done() or not self.keeper.behind or (self._history.broken and tries > 20):
+                    break
         task.cancel()
         await asyncio.wait([task])
 

@@ -14,7 +14,7 @@ from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.catalog.requests import Requests
-from dkronpy.dispatch.leader import Leader, Parts
+from dkronpy.dispatch.leader import LOOK, Leader, Parts
 from dkronpy.leadership.claim import claim
 from dkronpy.metrics import Metrics
 from dkronpy.model.execution import State
@@ -35,9 +35,13 @@ class SlowStore(MemoryStore):
         super().__init__(data)
         self.held = asyncio.Event()
         self.held.set()
+        self.waits = asyncio.Event()
+        """Such a commit has waited."""
 
     async def commit(self, guards: Sequence[Guard], operations: Sequence[Operation]) -> int:
         if any("/runs/" in operation.key for operation in operations):
+            if not self.held.is_set():
+                self.waits.set()
             await self.held.wait()
         return await super().commit(guards, operations)
 
@@ -78,7 +82,7 @@ class Bench:
         return lane
 
     async def eventually(self, look: Any) -> Any:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 if found := look():
                     return found
@@ -137,7 +141,8 @@ async def test_an_order_made_for_one_session_is_not_sent_in_the_next() -> None:
         await bench.jobs.put(Job("job", 0, schedule="@manually", executor="shell"), by="test")
         bench.store.held.clear()
         await bench.ask()
-        await asyncio.sleep(0.3)  # the commit that decides the run is on its way
+        async with asyncio.timeout(30):
+            await bench.store.waits.wait()  # the commit that decides the run is on its way
         bench.leader.detach(first)
         second = bench.attach()
         bench.store.held.set()
@@ -198,19 +203,22 @@ async def test_a_node_is_told_that_its_result_is_recorded_and_never_that_its_los
 
 
 async def test_how_long_a_node_was_away_is_forgotten_when_it_is_back() -> None:
-    async with leading(lost_after=2) as bench:
+    async with leading(lost_after=60) as bench:
+        absent = bench.leader._absent
         lane = bench.attach()
         await bench.ask_for_a_run()
         (run,) = await bench.eventually(lane.orders)
         bench.leader.detach(lane)
-        await asyncio.sleep(1.2)  # it has been missed
+        await bench.eventually(lambda: "n1" in absent)
+        absent["n1"] -= 40  # it has been missed for so long
         lane = bench.leader.attach("n1", RecordingLane)
         bench.leader.receive(lane, Ended(run.key, State.SUCCESS, 1, 2, 0))
         await bench.eventually(lambda: [m for m in lane.sent if isinstance(m, Recorded)])
-        await asyncio.sleep(1)
         bench.leader.receive(lane, Inventory("spool", ()))
         await bench.ask()
         (again,) = await bench.eventually(lane.orders)
         bench.leader.detach(lane)
-        await asyncio.sleep(1.2)
+        await bench.eventually(lambda: "n1" in absent)
+        absent["n1"] -= 40
+        await asyncio.sleep(1.5 * LOOK)
         assert bench.history.state(again.key) is None

@@ -58,21 +58,28 @@ class Log:
 async def told(watch: AsyncGenerator[Sequence[Event]], revision: int) -> list[int]:
     """The revisions that it tells of, up to this one."""
     revisions: list[int] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not revisions or revisions[-1] < revision:
             revisions += [event.revision for event in await anext(watch)]
     return revisions
 
 
+async def joined(log: Log) -> None:
+    """Wait until the watches that are being read follow the log."""
+    async with asyncio.timeout(30):
+        while not log.readers:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
 async def test_one_reader_for_all() -> None:
     log = Log()
-    changes = Changes(log, 10)
+    changes = Changes(log, 60)
     log.add(10)
     watches = [changes.watch("", start) for start in (0, 4, 10)]
     assert await told(watches[0], 10) == [*range(1, 11)]
     assert await told(watches[1], 10) == [*range(5, 11)]
     reading = [asyncio.create_task(told(watch, 12)) for watch in watches]
-    await asyncio.sleep(0.02)
+    await joined(log)
     log.add(2)
     assert await asyncio.gather(*reading) == [[11, 12]] * 3
     assert log.readers == 1
@@ -81,7 +88,7 @@ async def test_one_reader_for_all() -> None:
 
 async def test_it_goes_on_where_it_stopped() -> None:
     log = Log()
-    changes = Changes(log, 10)
+    changes = Changes(log, 60)
     watch = changes.watch("", 0)
     log.add(2)
     assert await told(watch, 2) == [1, 2]
@@ -116,10 +123,10 @@ async def test_it_gives_up(joined: bool) -> None:
 
 async def test_what_is_forgotten_ends_all_watches_but_not_later_ones() -> None:
     log = Log()
-    changes = Changes(log, 10)
+    changes = Changes(log, 60)
     watches = [changes.watch("", 0) for _ in range(2)]
     reading = [asyncio.create_task(told(watch, 1)) for watch in watches]
-    await asyncio.sleep(0.02)
+    await joined(log)
     log.fail(Compacted("forgotten"))
     for each in await asyncio.gather(*reading, return_exceptions=True):
         assert isinstance(each, Compacted)
@@ -131,9 +138,9 @@ async def test_what_is_forgotten_ends_all_watches_but_not_later_ones() -> None:
 
 async def test_a_defect_does_not_pass_unnoticed(caplog: pytest.LogCaptureFixture) -> None:
     log = Log()
-    changes = Changes(log, 10)
+    changes = Changes(log, 60)
     reading = asyncio.create_task(told(changes.watch("", 0), 1))
-    await asyncio.sleep(0.02)
+    await joined(log)
     log.fail(RuntimeError("a defect"))
     with pytest.raises(Unavailable, match="can't be read: a defect"):
         await reading
@@ -143,11 +150,11 @@ async def test_a_defect_does_not_pass_unnoticed(caplog: pytest.LogCaptureFixture
 
 async def test_closing_waits_for_what_was_committed() -> None:
     log = Log()
-    changes = Changes(log, 10)
+    changes = Changes(log, 60)
     watch = changes.watch("", 0)
     reading = asyncio.create_task(told(watch, 2))
     await asyncio.sleep(0)
-    closing = asyncio.create_task(changes.close(2, 5))
+    closing = asyncio.create_task(changes.close(2, 60))
     log.add()
     await asyncio.sleep(0.02)
     assert not closing.done()
