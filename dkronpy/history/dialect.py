@@ -38,6 +38,10 @@ class Dialect(ABC):
         """A text as a parameter."""
         return text
 
+    def names(self, rows: Rows) -> Rows:
+        """Rows whose texts are as `name` has them."""
+        return rows
+
     def text(self, value: Any) -> str:
         """The inverse of `name`."""
         return value

@@ -79,6 +79,9 @@ class MysqlDialect(Dialect):
     def name(self, text: str) -> bytes:
         return text.encode()
 
+    def names(self, rows: Rows) -> Rows:
+        return [[value.encode() if isinstance(value, str) else value for value in row] for row in rows]
+
     def text(self, value: Any) -> str:
         return value.decode()
 

@@ -22,6 +22,10 @@ def store_chunks(table: Table, chunks: Sequence[OutputChunk], limit: int) -> Wor
         key = (chunk.job, chunk.group, chunk.attempt, chunk.node)
         if chunk.data:
             outputs[key] = with_chunk(outputs.get(key, ()), chunk.offset, chunk.data, limit)
+    # What begins at its start is likely all that there is.
+    first = [(key, *part) for key, stretches in outputs.items() if not stretches[0][0] for part in stretches]
+    for key in (yield from table.begin_outputs(first)) if first else ():
+        del outputs[key]
     if not outputs:
         return
     last = yield from table.last_pieces(outputs)

@@ -14,11 +14,18 @@ def write(table: Table, executions: Sequence[Execution]) -> Work[None]:
     """As `History.write`."""
     if not executions:
         return
-    known = yield from table.records({execution.key for execution in executions})
     idle_jobs = {execution.job for execution in executions if not execution.state.ran}
     folded = (yield from table.folded(idle_jobs)) if idle_jobs else {}
     days: list[Counted] = []
     changed: dict[Key, Execution] = {}
+    if folded:
+        known = yield from table.records({execution.key for execution in executions})
+    else:
+        newest = _newest(executions)
+        added, known = yield from table.add(list(newest.values()))
+        if added:
+            days = [day for key in added for day in _counted(None, newest[key])]
+            executions = [execution for execution in executions if execution.key not in added]
     for new in executions:
         old = known.get(new.key)
         if old is not None and keeps(old, new):
@@ -37,6 +44,17 @@ def write(table: Table, executions: Sequence[Execution]) -> Work[None]:
         days += _counted(old, new)
         changed[new.key] = known[new.key] = new
     yield from table.put(list(changed.values()), days)
+
+
+def _newest(executions: Sequence[Execution]) -> dict[Key, Execution]:
+    """What is to be kept of each key if nothing is there yet."""
+    newest: dict[Key, Execution] = {}
+    for new in executions:
+        key = new.key
+        old = newest.get(key)
+        if old is None or not keeps(old, new):
+            newest[key] = new
+    return newest
 
 
 def remove(table: Table, keys: Sequence[Key]) -> Work[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dkronpy.model.execution import Execution, State
@@ -19,7 +20,8 @@ RAN = tuple(state for state in State if state.ran)
 FAILED = tuple(state for state in RAN if state.final and state is not State.SUCCESS)
 """The states of runs that may be kept longer than others."""
 
-
+_DAY = 86_400_000_000_000
+"""Nanoseconds."""
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
 
 
@@ -58,8 +60,14 @@ def outcome(execution: Execution) -> tuple[str, int, int] | None:
     state = execution.state
     if not (state.final and state.ran) or execution.finished is None:
         return None
-    day = datetime.fromtimestamp(execution.finished // 1_000_000_000, UTC).date().isoformat()
-    return day, int(execution.success), int(not execution.success)
+    success = execution.success
+    return _date(execution.finished // _DAY), int(success), int(not success)
+
+
+@lru_cache(maxsize=64)
+def _date(day: int) -> str:
+    """Of a day counted from 1970-01-01."""
+    return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
 
 
 def covers(record: Execution, execution: Execution) -> bool:

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from dkronpy.history.work import Work
     from dkronpy.model.execution import State
 
-_KEY: Final[Columns] = {"job": str, "grp": int, "attempt": int, "node": str}
-_EXECUTION: Final[Columns] = {**_KEY, "state": str, "ended": int, "size": int, "record": bytes}
-_OUTPUT: Final[Columns] = {**_KEY, "start": int, "data": bytes}
+KEY: Final[Columns] = {"job": str, "grp": int, "attempt": int, "node": str}
+EXECUTION: Final[Columns] = {**KEY, "state": str, "ended": int, "size": int, "record": bytes}
+OUTPUT: Final[Columns] = {**KEY, "start": int, "data": bytes}
 _DAY: Final[Columns] = {"date": str, "success": int, "failed": int}
 _JOB: Final[Columns] = {"job": str, "folded": int}
 _FIGURES: Final[Columns] = {"job": str, "record": bytes}
-_SAME: Final = " AND ".join(f"{{0}}.{column} = wanted.{column}" for column in _KEY)
-_OF_RUN: Final = " AND ".join(f"{column} = :{column}" for column in _KEY)
+SAME: Final = " AND ".join(f"{{0}}.{column} = wanted.{column}" for column in KEY)
+_OF_RUN: Final = " AND ".join(f"{column} = :{column}" for column in KEY)
 # Pieces do not overlap, so of those that begin at or before a place only the last one can reach beyond it.
 _WITHIN: Final = (
     f"FROM output WHERE {_OF_RUN} AND start < :stop "
@@ -56,12 +56,8 @@ class SqlTable(Table):
         name = self._dialect.name
         return (yield Statement(text, {k: name(v) if isinstance(v, str) else v for k, v in parameters.items()}))
 
-    def _names(self, rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
-        name = self._dialect.name
-        return [[name(value) if isinstance(value, str) else value for value in row] for row in rows]
-
-    def _wanted(self, columns: Columns, rows: Iterable[Sequence[Any]]) -> tuple[str, Parameters]:
-        return self._dialect.rows(columns, self._names(rows))
+    def _wanted(self, columns: Columns, rows: Collection[Sequence[Any]]) -> tuple[str, Parameters]:
+        return self._dialect.rows(columns, self._dialect.names(list(rows)))
 
     def _key(self, row: Sequence[Any]) -> Key:
         text = self._dialect.text
@@ -72,8 +68,8 @@ class SqlTable(Table):
     def records(self, keys: Collection[Key]) -> Work[dict[Key, Execution]]:
         if not keys:
             return {}
-        wanted, parameters = self._wanted(_KEY, keys)
-        same = _SAME.format("execution")
+        wanted, parameters = self._wanted(KEY, keys)
+        same = SAME.format("execution")
         rows = yield Statement(f"SELECT record FROM {wanted} {self._join} execution ON {same}", parameters)
         found = [_decode(row[0]) for row in rows]
         return {execution.key: execution for execution in found}
@@ -86,14 +82,14 @@ class SqlTable(Table):
         dates = sorted({date for date, _ in added if added[date, 0] or added[date, 1]})
         if dates:
             rows = [(date, added[date, 0], added[date, 1]) for date in dates]
-            yield self._dialect.upsert("day", _DAY, ("date",), self._names(rows), add=True)
+            yield self._dialect.upsert("day", _DAY, ("date",), self._dialect.names(rows), add=True)
         if executions:
-            rows = [(*e.key, str(e.state), ended(e), e.output_size, _encode(e)) for e in executions]
-            yield self._dialect.upsert("execution", _EXECUTION, tuple(_KEY), self._names(rows))
+            rows = self._dialect.names(rows_of(executions))
+            yield self._dialect.upsert("execution", EXECUTION, tuple(KEY), rows)
 
     def remove(self, keys: Sequence[Key]) -> Work[None]:
         for table in ("output", "execution"):
-            yield self._dialect.delete(table, _KEY, self._names(keys))
+            yield self._dialect.delete(table, KEY, self._dialect.names(keys))
 
     def page(self, query: Query, after: Position | None, limit: int) -> Work[list[Execution]]:
         found: list[Execution] = []
@@ -134,11 +130,11 @@ class SqlTable(Table):
     # ---- output
 
     def last_pieces(self, keys: Collection[Key]) -> Work[dict[Key, Extent]]:
-        wanted, parameters = self._wanted(_KEY, keys)
+        wanted, parameters = self._wanted(KEY, keys)
         rows = yield Statement(
             f"SELECT output.job, output.grp, output.attempt, output.node, start, length(data) FROM {wanted} "
-            f"{self._join} output ON {_SAME.format('output')} AND output.start = "
-            f"(SELECT max(last.start) FROM output AS last WHERE {_SAME.format('last')})",
+            f"{self._join} output ON {SAME.format('output')} AND output.start = "
+            f"(SELECT max(last.start) FROM output AS last WHERE {SAME.format('last')})",
             parameters,
         )
         return {self._key(row): Extent(row[4], row[5]) for row in rows}
@@ -164,7 +160,7 @@ class SqlTable(Table):
 
     def insert_pieces(self, pieces: Sequence[tuple[Key, int, bytes]]) -> Work[None]:
         rows = [(*key, start, data) for key, start, data in pieces]
-        yield self._dialect.upsert("output", _OUTPUT, (*_KEY, "start"), self._names(rows))
+        yield self._dialect.upsert("output", OUTPUT, (*KEY, "start"), self._dialect.names(rows))
 
     def trim(self, key: Key, kept_from: int) -> Work[None]:
         text = f"DELETE FROM output WHERE {_OF_RUN} AND start < :kept AND start + length(data) <= :kept"
@@ -173,8 +169,8 @@ class SqlTable(Table):
     def tails(self, keys: Collection[Key], tail: int | None) -> Work[dict[Key, tuple[int, list[Piece]]]]:
         columns = "output.job, output.grp, output.attempt, output.node, start, data"
         if tail is None:
-            wanted, parameters = self._wanted(_KEY, keys)
-            text = f"SELECT {columns} FROM {wanted} {self._join} output ON {_SAME.format('output')}"
+            wanted, parameters = self._wanted(KEY, keys)
+            text = f"SELECT {columns} FROM {wanted} {self._join} output ON {SAME.format('output')}"
             grouped = self._grouped((yield Statement(text, parameters)))
             return {key: (pieces[-1][0] + len(pieces[-1][1]), pieces) for key, pieces in grouped.items()}
         last = yield from self.last_pieces(keys)
@@ -183,12 +179,12 @@ class SqlTable(Table):
             return {}
         # A piece that reaches into the tail begins before it at most by the length of a piece, which is unknown.
         wanted, parameters = self._wanted(
-            {**_KEY, "begin_at": int}, [(*key, size - tail) for key, size in sizes.items()]
+            {**KEY, "begin_at": int}, [(*key, size - tail) for key, size in sizes.items()]
         )
         rows = yield Statement(
             f"SELECT {columns} FROM {wanted} "
-            f"{self._join} output ON {_SAME.format('output')} WHERE start >= coalesce((SELECT max(last.start) "
-            f"FROM output AS last WHERE {_SAME.format('last')} AND last.start <= wanted.begin_at), 0)",
+            f"{self._join} output ON {SAME.format('output')} WHERE start >= coalesce((SELECT max(last.start) "
+            f"FROM output AS last WHERE {SAME.format('last')} AND last.start <= wanted.begin_at), 0)",
             parameters,
         )
         return {key: (sizes[key], pieces) for key, pieces in self._grouped(rows).items()}
@@ -216,7 +212,7 @@ class SqlTable(Table):
         return {self._dialect.text(row[0]): row[1] for row in rows}
 
     def fold(self, job: str, group: int) -> Work[None]:
-        yield self._dialect.upsert("job", _JOB, ("job",), self._names([(job, group)]))
+        yield self._dialect.upsert("job", _JOB, ("job",), self._dialect.names([(job, group)]))
 
     def forget(self, jobs: Iterable[str]) -> Work[None]:
         for job in jobs:
@@ -239,10 +235,10 @@ class SqlTable(Table):
 
     def put_figures(self, figures: Sequence[JobFigures]) -> Work[None]:
         rows = [(of.job, _pack_figures(of)) for of in figures]
-        yield self._dialect.upsert("figures", _FIGURES, ("job",), self._names(rows))
+        yield self._dialect.upsert("figures", _FIGURES, ("job",), self._dialect.names(rows))
 
     def remove_figures(self, job: str) -> Work[None]:
-        yield self._dialect.delete("figures", {"job": str}, self._names([(job,)]))
+        yield self._dialect.delete("figures", {"job": str}, self._dialect.names([(job,)]))
 
     # ---- retention
 
@@ -262,7 +258,7 @@ class SqlTable(Table):
     def oldest(self, job: str, states: Collection[State] | None, until: int, limit: int) -> Work[list[Key]]:
         if states is None:
             text = (
-                f"SELECT {', '.join(_KEY)} FROM execution WHERE job = :job AND grp <= :until ORDER BY grp LIMIT :limit"
+                f"SELECT {', '.join(KEY)} FROM execution WHERE job = :job AND grp <= :until ORDER BY grp LIMIT :limit"
             )
         else:
             text = self._of_each("by_job_state", "grp <= :until ORDER BY grp LIMIT :limit", states)
@@ -276,7 +272,7 @@ class SqlTable(Table):
 
     def _of_each(self, index: str, rest: str, states: Collection[State]) -> str:
         """The keys of the job's executions in `states`, of each those that `rest` says."""
-        begin = f"SELECT {', '.join(_KEY)} FROM execution{self._dialect.hint(index)} WHERE job = :job"
+        begin = f"SELECT {', '.join(KEY)} FROM execution{self._dialect.hint(index)} WHERE job = :job"
         return " UNION ALL ".join(
             f"SELECT * FROM ({begin} AND state = '{state}' AND {rest}) AS s{n}" for n, state in enumerate(states)
         )
@@ -305,8 +301,13 @@ class SqlTable(Table):
         return sorted({row[0] for row in rows})
 
 
+def rows_of(executions: Iterable[Execution]) -> list[tuple[Any, ...]]:
+    """As the table `execution` has them."""
+    return [(*e.key, e.state.value, ended(e), e.output_size, _encode(e)) for e in executions]
+
+
 def _of(key: Key) -> dict[str, Any]:
-    return dict(zip(_KEY, key, strict=True))
+    return dict(zip(KEY, key, strict=True))
 
 
 def _listed(states: Collection[State]) -> str:

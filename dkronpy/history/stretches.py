@@ -19,6 +19,8 @@ def with_chunk(stretches: Stretches, offset: int, data: bytes, limit: int) -> St
     """`stretches` and `data`, cut to the last `limit` bytes. Bytes that are there already stay as they are."""
     if not data:
         return stretches
+    if not stretches and len(data) <= limit:
+        return [(offset, data)]
     joined: list[tuple[int, bytes]] = []
     for start, piece in sorted([*stretches, *_missing(stretches, offset, data)]):
         if joined and joined[-1][0] + len(joined[-1][1]) == start:

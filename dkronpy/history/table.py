@@ -43,6 +43,11 @@ class Table(ABC):
     def put(self, executions: Sequence[Execution], days: Sequence[Counted] = ()) -> Work[None]:
         """Insert or replace, and add to the counters of days; no key is given twice."""
 
+    def add(self, executions: Sequence[Execution]) -> Work[tuple[set[Key], dict[Key, Execution]]]:
+        """Insert those that are new, so far as that is quicker than to look first; the keys of those inserted, and the
+        records that there are of the others. No key is given twice."""
+        return set(), (yield from self.records([execution.key for execution in executions]))
+
     @abstractmethod
     def remove(self, keys: Sequence[Key]) -> Work[None]:
         """Delete executions with their output."""
@@ -63,6 +68,13 @@ class Table(ABC):
         """The job's newest execution in `state` before `group`."""
 
     # ---- output
+
+    def begin_outputs(self, pieces: Sequence[tuple[Key, int, bytes]]) -> Work[set[Key]]:
+        """Insert all pieces of outputs of which there is none, so far as that is quicker than to look first; the keys
+        of those outputs."""
+        del pieces
+        return set()
+        yield
 
     @abstractmethod
     def last_pieces(self, keys: Collection[Key]) -> Work[dict[Key, Extent]]:

@@ -10,7 +10,7 @@ import pytest
 
 from dkronpy.history.contract import DayCount, History, Query
 from dkronpy.model.execution import Execution, State, Trigger
-from tests.integration.history.conftest import DAY, SECOND, T0, idle, ran
+from tests.integration.history.conftest import DAY, SECOND, T0, idle, piece, ran
 
 FULL_RECORD = Execution(
     job="job-ä",
@@ -185,6 +185,23 @@ async def test_a_cursor_that_is_not_ours(history: History, cursor: str) -> None:
 async def test_a_page_of_nothing_is_refused(history: History) -> None:
     with pytest.raises(ValueError, match="limit"):
         await history.query(Query(), limit=0)
+
+
+async def test_what_is_new_among_what_is_there(history: History) -> None:
+    """In one write: records and output that are new, that are there, that are replaced and that stay, each counted
+    once."""
+    runs = [ran("a", T0 + n) for n in range(5)]
+    lost = [msgspec.structs.replace(run, state=State.LOST) for run in runs]
+    await history.write([runs[0], lost[1]], [piece(runs[0], 0, b"first"), piece(runs[1], 4, b"late")])
+    await history.write(
+        [lost[0], runs[1], lost[2], runs[2], runs[3], lost[3], runs[4], runs[4]],
+        [piece(run, 0, f"text{n}".encode()) for n, run in enumerate(runs)],
+    )
+    assert list((await history.query(Query())).executions) == runs[::-1]
+    assert await history.stats(1, today="2023-11-14") == [DayCount("2023-11-14", 5, 0)]
+    found = await history.outputs([run.key for run in runs], tail=100)
+    texts = [found[run.key].data for run in runs]
+    assert texts == [b"first", b"textlate", b"text2", b"text3", b"text4"]
 
 
 async def test_days_count_what_finished_on_them(history: History) -> None:

@@ -16,7 +16,7 @@ from dkronpy.history.mysql import _ask as ask
 from dkronpy.history.postgresql import PostgresHistory
 from dkronpy.history.server import HistoryAway, ServerHistory
 from dkronpy.model.execution import State
-from tests.integration.history.conftest import DAY, HISTORIES, T0, TABLES, Borrowed, idle, piece, ran
+from tests.integration.history.conftest import DAY, HISTORIES, T0, TABLES, Borrowed, InPostgres, idle, piece, ran
 from tests.support.databases import MariaDb, MongoDb, Postgres, fresh
 from tests.support.processes import free_port
 from tests.support.servers import shared
@@ -183,6 +183,7 @@ async def test_all_is_found_by_an_index(name: str) -> None:
         table.first_end("job1", over),
         table.idle_groups("job1", -1),
     ]
+    works += [table.add(runs[:3]), table.begin_outputs([(key, 0, b"text")])] if name == "postgresql" else []
     statements = {statement.text: statement for work in works for statement in questions(work)}
     assert len(statements) > 16
     async with history._connections.use() as connection:
@@ -192,6 +193,24 @@ async def test_all_is_found_by_an_index(name: str) -> None:
             assert await scans(history, connection, statement) == [], statement.text
         everything = Statement("SELECT record FROM execution WHERE size = 5", {})
         assert await scans(history, connection, everything), "a plan that reads all is recognized"
+    await history.close()
+    history.give_back()
+
+
+async def test_a_node_that_never_had_the_state() -> None:
+    """PostgreSQL does not look for it among all that have the state, however many there are."""
+    history = HISTORIES["postgresql"](Path(), 1000)
+    assert isinstance(history, InPostgres)
+    await history.open()
+    states = [State.LOST if n % 20 == 19 else State.SUCCESS for n in range(2000)]
+    await history.write([ran(f"job{n % 20}", T0 + n, s, node=f"n{n % 4}") for n, s in enumerate(states)], [])
+    query = Query(node="n0", states=frozenset({State.LOST}))
+    (statement,) = questions(history._table.page(query, None, 20))
+    text, names = positional(statement.text, "${}".format, again=False)
+    async with history._connections.use() as connection:
+        await connection.execute("ANALYZE")
+        rows = await connection.fetch(f"EXPLAIN {text}", *(statement.parameters[name] for name in names))
+    assert [row[0] for row in rows if "using by_node" in row[0]], rows
     await history.close()
     history.give_back()
 
