@@ -1,4 +1,4 @@
-"""GET /v1/events: jobs, executions, leaders and pauses, as they change, and the overview."""
+"""GET /v1/events: jobs, executions, what people ask for, leaders and pauses, as they change, and the overview."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -20,10 +21,21 @@ from dkronpy.history.contract import HistoryError
 
 log = logging.getLogger(__name__)
 
-NAMES: Final = ("job", "execution", "leader", "pause", "overview")
+NAMES: Final = ("job", "execution", "trigger", "backfill", "drain", "group", "leader", "pause", "overview")
 """The events that a reader can choose from."""
-_OF_KIND: Final = {"jobs": "job", "states": "job", "runs": "execution", "leader": "leader", "pause": "pause"}
+_OF_KIND: Final = {
+    "jobs": "job",
+    "states": "job",
+    "runs": "execution",
+    "triggers": "trigger",
+    "backfills": "backfill",
+    "drains": "drain",
+    "groups": "group",
+    "leader": "leader",
+    "pause": "pause",
+}
 """The event that tells of a change, by its kind."""
+_OF_JOBS: Final = frozenset({"job", "execution", "trigger", "backfill"})
 _UNASKED: Final = frozenset(NAMES) - {"overview"}
 MAX_JOBS: Final = 200
 _OVERVIEW_EVERY: Final = 1.0
@@ -105,11 +117,12 @@ class Events:
         id = str(self._mirror.revision)
         for change in changes:
             name = _OF_KIND.get(change.kind)
-            if name is None or not any(choice.takes(name, change.name) for choice in self._readers.values()):
+            job = change.name if name in _OF_JOBS else ""
+            if name is None or not any(choice.takes(name, job) for choice in self._readers.values()):
                 continue
             body = self._body(change)
             if body is not None:
-                self._put(name, change.name, sent_event(name, body, id))
+                self._put(name, job, sent_event(name, body, id))
 
     def _put(self, name: str, job: str, event: bytes) -> None:
         for reader, choice in tuple(self._readers.items()):
@@ -125,7 +138,7 @@ class Events:
                 held = self._mirror.jobs.get(change.name)
                 if held is None:
                     return None
-                what = "created" if change.kind == "jobs" and change.old is None else "changed"
+                what = _change(change) if change.kind == "jobs" else "changed"
                 return b'{"change":"%b","name":%b,"job":%b}' % (
                     what.encode(),
                     encode(change.name),
@@ -133,12 +146,24 @@ class Events:
                 )
             case "runs" if change.new is not None:
                 return encode(execution_shape(change.new, None, with_output=False))
+            case "triggers":
+                return encode({"change": _change(change), "job_name": change.name, "group": int(change.key)})
+            case "backfills":
+                return encode({"change": _change(change), "job_name": change.name})
+            case "drains":
+                return encode({"node": unquote(change.name), "drained": change.new is not None})
+            case "groups":
+                return encode({"change": _change(change), "name": unquote(change.name)})
             case "leader" if change.new is not None:
                 return encode({"leader": change.new.node, "epoch": change.new.epoch})
             case "pause" if change.new is not None:
                 return encode({"paused": not change.new.until, "reason": change.new.reason})
             case _:
                 return None
+
+
+def _change(change: Change) -> str:
+    return "deleted" if change.new is None else "created" if change.old is None else "changed"
 
 
 def _choice(request: web.Request) -> Choice:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cluster.dashboard.conftest import Dashboard
 from tests.support.browser import PHONE, WIDE, Browser
 from tests.support.processes import until
 
+pytestmark = pytest.mark.timeout(600)
 WITHIN = 60
 """Seconds for what must happen: the machine may stand still meanwhile."""
 
@@ -68,7 +71,7 @@ def test_a_job_with_several_schedules_exclusions_and_parameters_by_the_form(dash
     browser.fill("#field-parameters-0-name", "DAY")
     choose(browser, "#field-parameters-0-type", "a whole number")
     browser.fill("#field-parameters-0-default", "1")
-    browser.fill("#field-parameters-0-description", "How many days back")
+    browser.fill("#field-parameters-0-description", "ago")
     add(browser, "parameter")
     browser.fill("#field-parameters-1-name", "MODE")
     browser.fill("#field-parameters-1-choices", "full\ndelta")
@@ -90,7 +93,7 @@ def test_a_job_with_several_schedules_exclusions_and_parameters_by_the_form(dash
     assert once == {"start": "2035-12-01T00:00:00Z", "end": "2035-12-03T12:00:00Z"}
     assert again == {"schedule": "0 0 22 * * FRI", "duration": "8h"}
     assert made["parameters"] == [
-        {"name": "DAY", "type": "integer", "default": "1", "choices": [], "description": "How many days back"},
+        {"name": "DAY", "type": "integer", "default": "1", "choices": [], "description": "ago"},
         {"name": "MODE", "type": "string", "default": "delta", "choices": ["full", "delta"], "description": ""},
     ]
 
@@ -159,6 +162,40 @@ def test_parents_by_the_form_on_a_phone_and_what_is_refused_at_its_field(dashboa
 
 def focused(browser: Browser) -> str:
     return browser.script("return document.activeElement.id")
+
+
+def test_the_run_dialog_says_what_is_wrong_with_a_value(dashboard: Dashboard) -> None:
+    browser = dashboard.browser
+    dashboard.job("form-asked", schedule="@manually", parameters=[{"name": "SIZE", "type": "integer"}])
+    dashboard.open("/jobs/form-asked")
+    browser.click("button", "Run now")
+    browser.fill("#run-parameter-SIZE", "many")
+    browser.fill("#run-env", "MORE=yes")
+    browser.click("dialog button", "Run")
+    browser.find("#run-parameter-SIZE-fault", "must be an integer", WITHIN)
+    assert browser.refused(400) == 1
+    assert value(browser, "#run-env") == "MORE=yes", "nothing that was typed is lost"
+    browser.fill("#run-parameter-SIZE", "7")
+    browser.click("dialog button", "Run")
+    browser.until("!document.querySelector('dialog')", WITHIN)
+    browser.shows("Succeeds", within=WITHIN)
+
+
+def test_what_others_ask_for_is_seen(dashboard: Dashboard) -> None:
+    browser, server = dashboard.browser, dashboard.server
+    dashboard.job("form-later", schedule="@manually")
+    dashboard.open("/jobs/form-later")
+    browser.shows("It has not run yet.", within=WITHIN)
+    server.call("POST", "/v1/jobs/form-later/run", {"at": "2035-05-06T07:08:09Z", "description": "of somebody else"})
+    browser.shows("Asked to run", "of somebody else", within=WITHIN)
+    dashboard.open(f"/nodes/{server.name}")
+    browser.shows("Jobs that could run here", within=WITHIN)
+    server.call("POST", f"/v1/nodes/{server.name}/drain")
+    try:
+        browser.shows("None: it is drained.", within=WITHIN)
+    finally:
+        server.call("POST", f"/v1/nodes/{server.name}/undrain")
+    browser.until("!document.body.innerText.includes('None: it is drained.')", WITHIN)
 
 
 def test_the_form_and_the_json_are_one(dashboard: Dashboard) -> None:

@@ -6,9 +6,13 @@ import time
 
 from aiohttp.test_utils import TestClient
 
+from dkronpy.catalog.keys import encode
 from dkronpy.history.contract import HistoryError
+from dkronpy.model.backfill import Backfill, BackfillPolicy
 from dkronpy.model.execution import Execution, Reason, State
 from dkronpy.model.member import Member, MemberStatus
+from dkronpy.model.records import Drain
+from dkronpy.store.contract import Delete, Put
 from tests.integration.api.conftest import NOW, SECOND, create, events, problem
 from tests.support.api_node import NODE, ApiNode
 
@@ -152,6 +156,32 @@ async def test_events_are_chosen_by_name_and_job(node: ApiNode, api: TestClient)
     await problem(await api.get("/v1/events?only=nothing"), 400, "only")
     many = "&".join(f"job=j{number}" for number in range(201))
     await problem(await api.get(f"/v1/events?{many}"), 400, "job")
+
+
+async def test_what_people_ask_for_is_told(node: ApiNode, api: TestClient) -> None:
+    await create(api, "asked")
+    await create(api, "other")
+    async with api.get("/v1/events?only=trigger,backfill,drain,group&job=asked") as response:
+        stream = events(response)
+        assert (await anext(stream))[0] == "ready"
+        await api.post("/v1/jobs/other/run")
+        async with api.post("/v1/jobs/asked/run") as answer:
+            group = (await answer.json())["run"]["group"]
+        trigger = {"job_name": "asked", "group": group}
+        assert (await anext(stream))[:2] == ("trigger", {"change": "created", **trigger})
+        await node.write(Delete(node.keys.trigger("asked", group)))
+        assert (await anext(stream))[:2] == ("trigger", {"change": "deleted", **trigger})
+        await node.write(
+            Put(node.keys.backfill("asked"), encode(Backfill(NOW, "b", 1, 2, BackfillPolicy.ALL, 1, (2,))))
+        )
+        assert (await anext(stream))[:2] == ("backfill", {"change": "created", "job_name": "asked"})
+        await node.write(Put(node.keys.drain("rack/7"), encode(Drain(NOW))))
+        assert (await anext(stream))[:2] == ("drain", {"node": "rack/7", "drained": True})
+        await node.write(Delete(node.keys.drain("rack/7")))
+        assert (await anext(stream))[:2] == ("drain", {"node": "rack/7", "drained": False})
+        for places, change in ((1, "created"), (2, "changed")):
+            await api.put("/v1/groups/a%20b", json={"max": places})
+            assert (await anext(stream))[:2] == ("group", {"change": change, "name": "a b"})
 
 
 async def test_overview_comes_at_once_and_when_it_changes(node: ApiNode, api: TestClient) -> None:

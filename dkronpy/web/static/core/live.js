@@ -42,7 +42,7 @@ export function start() {
 }
 
 /**
- * Let a view hear of events: `names` among 'job' and 'execution', of these jobs only ([]: all).
+ * Let a view hear of events: `names` among 'job', 'execution', 'trigger' and 'backfill', of these jobs only ([]: all), 'drain' and 'group'.
  * `hear(name, data)` also gets 'ready' whenever the stream begins anew: what was missed must be asked for.
  */
 export function useEvents(names, jobs, hear) {

@@ -55,6 +55,7 @@ function JobFacts({ job }) {
     ['Catch-up', `${job.catchup.policy} fires of the last ${job.catchup.window}`],
     ['Calendars', job.calendars.join(', ')],
     ['Blackouts', job.blackouts.length || ''],
+    ['Parameters', job.parameters.length > 0 && job.parameters.map(({ name, default: normal }) => html`<span key=${name} class="pill">${name}${normal === null ? ' (needed)' : `=${normal}`}</span> `)],
     ['Started by', job.parent_job && html`<a href=${href(['jobs', job.parent_job])}>${job.parent_job}</a>`],
     ['Starts', job.dependent_jobs?.map((child) => html`<a key=${child} href=${href(['jobs', child])}>${child}</a> `)],
     ['Metadata', Object.keys(job.metadata ?? {}).length ? pairs(job.metadata) : ''],

@@ -24,6 +24,8 @@ const TABS = [
   { name: 'definition', title: 'Definition', view: JobDefinition },
 ];
 
+const HEARD = ['job', 'execution', 'trigger', 'backfill'];
+
 export function Job({ name }) {
   const { data: job, error, reload, change } = useLoad((signal) => get(jobPath(name), {}, { signal }), [name]);
   const [beat, setBeat] = useState(0); // counts what happened to the job, so that its parts ask again
@@ -31,9 +33,9 @@ export function Job({ name }) {
     reload();
     setBeat((old) => old + 1);
   }, 1000);
-  useEvents(['job', 'execution'], [name], (kind, event) => {
+  useEvents(HEARD, [name], (kind, event) => {
     if (kind === 'job' && event.job) change(() => event.job);
-    if (kind === 'ready' || kind === 'job' || kind === 'execution') soon();
+    if (kind === 'ready' || HEARD.includes(kind)) soon();
   });
   const tab = TABS.find((one) => one.name === (route.value.query.tab ?? '')) ?? TABS[0];
   if (error instanceof ApiError && error.status === 404) {
@@ -64,7 +66,7 @@ function Actions({ job, changed }) {
   const path = jobPath(job.name);
   const needy = job.parameters.some((parameter) => parameter.default === null);
   const take = job.source ? { take: 'true' } : {};
-  const run = (asked = {}) => attempt(() => post(`${path}/run`, asked), `${job.name} was asked to run.`).then(changed);
+  const run = () => attempt(() => post(`${path}/run`, {}), `${job.name} was asked to run.`).then(changed);
   const turn = () => attempt(() => ask('PATCH', path, { body: { disabled: !job.disabled } }), job.disabled ? 'Enabled.' : 'Disabled.');
   const remove = async () => {
     const text = `Delete ${job.name}? It fires no more, and its runs and their output are deleted with it.${job.source ? ` It comes from ${job.source} on the servers.` : ''}`;
@@ -78,5 +80,5 @@ function Actions({ job, changed }) {
     <a class="button" href=${href(['new'], { from: job.name })}><${Icon} name="copy" />Clone</a>
     <button type="button" class="button" onClick=${turn}><${Icon} name="power" />${job.disabled ? 'Enable' : 'Disable'}</button>
     <button type="button" class="button danger" onClick=${remove}><${Icon} name="trash" />Delete</button>
-    ${asking && html`<${RunDialog} job=${job} onClose=${() => setAsking(false)} onRun=${(asked) => { setAsking(false); run(asked); }} />`}`;
+    ${asking && html`<${RunDialog} job=${job} onClose=${() => setAsking(false)} onDone=${changed} />`}`;
 }

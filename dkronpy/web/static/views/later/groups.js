@@ -9,12 +9,13 @@ import { attempt, Dialog } from '../../parts/dialog.js';
 import { Card, Empty, Failure, Heading } from '../../parts/page.js';
 
 const SHOWN = 8;
+const HEARD = ['execution', 'job', 'group'];
 
 export function Groups() {
   const { data, error, reload } = useLoad((signal) => get('groups', {}, { signal }), []);
   const [editing, setEditing] = useState(null);
   const soon = useThrottled(reload, 1000);
-  useEvents(['execution', 'job'], [], (name) => ['ready', 'execution', 'job'].includes(name) && soon());
+  useEvents(HEARD, [], (name) => (name === 'ready' || HEARD.includes(name)) && soon());
   const close = () => {
     setEditing(null);
     reload();

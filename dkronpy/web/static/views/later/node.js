@@ -17,7 +17,7 @@ export function Node({ name }) {
   const { data: node, error, reload } = useLoad((signal) => get(path, {}, { signal }), [name, beat]);
   const runs = useLoad((signal) => get('executions', { node: name, limit: 15, output_size_limit: 0 }, { signal }), [name, beat]);
   const soon = useThrottled(() => setBeat((old) => old + 1), 1000);
-  useEvents(['execution'], [], (kind, run) => (kind === 'ready' || (kind === 'execution' && run.node_name === name)) && soon());
+  useEvents(['execution', 'drain'], [], (kind, event) => (kind === 'ready' || (kind === 'execution' && event.node_name === name) || (kind === 'drain' && event.node === name)) && soon());
   const drain = async () => {
     const text = `Runs in flight go on; jobs' tags pick ${name} no more until it is taken back.`;
     if (!(await confirm(`Drain ${name}`, text, { action: 'Drain' }))) return;

@@ -10,7 +10,7 @@ import { NodeState, Tags } from '../../parts/node.js';
 export function Nodes() {
   const { data, error, reload } = useLoad((signal) => get('nodes', {}, { signal }), []);
   const soon = useThrottled(reload, 1000);
-  useEvents(['execution'], [], (name) => name !== 'pause' && soon()); // 'overview' too: it comes when a node comes or goes
+  useEvents(['execution', 'drain'], [], (name) => name !== 'pause' && soon()); // 'overview' too: it comes when a node comes or goes
   const most = Math.max(...(data ?? []).map((node) => node.running), 1);
   return html`<${Heading} title="Nodes" />
     ${error && html`<${Failure} error=${error} />`}
