@@ -52,7 +52,7 @@ def check_config(context: Context, arguments: Namespace) -> Exit:
     if arguments.strict and config.warnings:
         raise CommandError("the warnings above are errors with --strict", Exit.USAGE)
     counts = {"files": len(merged.files), "jobs": len(jobs), "concurrency_groups": len(config.groups)}
-    told = f"{counts['jobs']} jobs and {counts['concurrency_groups']} concurrency groups in {counts['files']} files."
+    told = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items())
     context.output.done(counts | {"warnings": [str(warning) for warning in config.warnings]}, told)
     return Exit.OK
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import yaml
@@ -100,10 +101,11 @@ class _BlockDumper(_Dumper):
 
 def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     represent = cast("Callable[..., yaml.Node]", cast("Any", dumper).represent_scalar)
-    return represent("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    return represent("tag:yaml.org,2002:str", str(text), style="|" if "\n" in text else None)
 
 
 _BlockDumper.add_representer(str, _write_text)
+_BlockDumper.add_multi_representer(StrEnum, _write_text)
 for _tag, _pattern, _first in (
     ("null", r"(?:~|null|Null|NULL|)", ["~", "n", "N", ""]),
     ("bool", r"(?:true|True|TRUE|false|False|FALSE)", list("tTfF")),

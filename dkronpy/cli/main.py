@@ -113,7 +113,12 @@ def _explain(error: CommandError | ClientError) -> Exit:
         case CommandError():
             return _tell(str(error), error.notes, error.exit_code)
         case Refused():
-            notes = [f"{found.field}: {found.message}" if found.field else found.message for found in error.errors]
+            told = str(error)
+            notes = [
+                f"{found.field}: {found.message}" if found.field else found.message
+                for found in error.errors
+                if found.message not in told  # a single one mostly is the whole answer
+            ]
             if error.status in (401, 403):
                 notes.append("DKRON_API_TOKEN holds the token that is sent; a write needs one of scope write.")
             code = Exit.NOT_FOUND if isinstance(error, NotFound) else Exit.FAILED

@@ -126,7 +126,7 @@ IGNORED: dict[str, str] = {
     **dict.fromkeys(
         ["agent-run-max-retries", "agent-run-retry-initial-interval", "agent-run-retry-max-interval"], _RETRY
     ),
-    "ui": "there is no dashboard to switch off",
+    "ui": "the dashboard is part of every server",
     "disable-usage-stats": "no usage is ever reported",
     "devmode": "there is no such mode",
 }

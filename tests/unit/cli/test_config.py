@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dkronpy.cli.documents import read_documents
 from tests.unit.cli.conftest import Dkron, FakeServer
 
 CONFIG = """
@@ -25,7 +26,7 @@ def directory(tmp_path: Path) -> Path:
 
 def test_check(dkron: Dkron, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = dkron("config", "check", str(directory))
-    assert (told.code, told.out) == (0, "2 jobs and 1 concurrency groups in 1 files.\n")
+    assert (told.code, told.out) == (0, "files: 1, jobs: 2, concurrency groups: 1\n")
     assert "dsari.yaml: jobs.long.tiemout: is not known" in told.err
     assert json.loads(dkron("config", "check", str(directory), "--format", "json").out)["jobs"] == 2
     told = dkron("config", "check", str(directory), "--strict")
@@ -42,6 +43,8 @@ def test_dump(dkron: Dkron, directory: Path) -> None:
     jobs = json.loads(dkron("config", "dump", str(directory), "--format", "json").out)
     assert [job["name"] for job in jobs] == ["nightly-report", "long"]
     assert jobs[0]["executor_config"]["command"] == "report 'a b'"
+    (nightly, _) = read_documents(dkron("config", "dump", str(directory)).out, "dump")
+    assert nightly.value["concurrency"] == "queue_one"
     assert "tiemout: 5" in dkron("config", "dump", "--raw", str(directory)).out
     told = dkron("config", "dump", str(directory / "nowhere"))
     assert (told.code, told.out) == (2, "")
