@@ -126,7 +126,11 @@ class MysqlHistory(ServerHistory[Connection]):
 
     async def _connect(self) -> Connection:
         connection = await asyncmy.connect(**self._options)
-        await _ask(connection, _ISOLATION)
+        try:
+            await _ask(connection, _ISOLATION)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _drop(self, connection: Connection) -> None:

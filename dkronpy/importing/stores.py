@@ -66,7 +66,7 @@ def _etcd(access: Access) -> Pairs:
     make = _package("etcd", "dkronpy.store.etcd").EtcdStore
 
     async def read() -> list[tuple[str, bytes]]:
-        store = make(access.machines, user=access.user, password=access.password)
+        store = make(access.machines, user=access.user, password=access.password, timeout=TIMEOUT)
         await store.open()
         try:
             found: list[tuple[str, bytes]] = []

@@ -37,3 +37,9 @@ def tls_context(store: str, ca_file: Path | None, cert_file: Path | None, key_fi
         names = ", ".join(str(file) for file in (ca_file, cert_file, key_file) if file is not None)
         raise Unavailable(f"can't use a file for TLS with {store} ({names}): {error}") from error
     return context
+
+
+def until_usable(seconds: float, machines: int) -> float:
+    """How long (s) one of so many machines may take until it can be used, where a call has `seconds`: half of them, so
+    that the next has its turn; all of them where there is no other, for giving up early would help nobody."""
+    return seconds if machines == 1 else seconds / 2

@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 from aiohttp.payload import BytesPayload
 
+from dkronpy.store.addresses import until_usable
 from dkronpy.store.contract import Unavailable
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Machines:
         self._answers = True
         """Whether the machine whose turn it is has answered, or none was tried yet."""
         self._seconds = seconds
+        self._until_usable = until_usable(seconds, len(addresses))
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_create_start.append(_connecting)
@@ -180,7 +182,7 @@ class Machines:
         """Raises CallFailed when the machine whose turn it is can't be used; nothing was done then."""
         turn = self._turn
         try:
-            answer = await self._try("GET", "status/leader", None, {200}, self._seconds / 2)
+            answer = await self._try("GET", "status/leader", None, {200}, self._until_usable)
         except CallFailed as error:
             raise CallFailed(Failure.AGAIN, error.why) from error
         if answer.body.strip() == b'""':
@@ -203,7 +205,7 @@ class Machines:
         url = self._urls[turn % len(self._urls)] + path
         limit = aiohttp.ClientTimeout(
             total=seconds if body is None or isinstance(body, _Once) else seconds * _READING,
-            sock_connect=self._seconds / 2,
+            sock_connect=self._until_usable,
             sock_read=seconds,
         )
         kept_only = isinstance(body, _Once) and not over_any

@@ -73,7 +73,7 @@ class Table:
                 raise Unavailable(f"can't read a file for TLS with DynamoDB: {file} is no file")
         config = AioConfig(
             client_cert=None if self._certificate is None else (str(self._certificate[0]), str(self._certificate[1])),
-            connect_timeout=self._seconds / 2,
+            connect_timeout=self._seconds,
             max_pool_connections=_CONNECTIONS,
             parameter_validation=False,
             read_timeout=self._seconds,

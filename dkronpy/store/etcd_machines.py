@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 from aetcd import rpc
 
+from dkronpy.store.addresses import until_usable
 from dkronpy.store.contract import Unavailable
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ class Machines:
         self._tls = tls
         self._login = login
         self._seconds = seconds
+        self._until_usable = until_usable(seconds, len(addresses))
         self._turn = 0
         self._current: Connection | None = None
         self._connecting: asyncio.Task[Connection | str] | None = None
@@ -228,7 +230,7 @@ class Machines:
             for turn in range(self._turn, self._turn + len(self._addresses)):
                 address = self._addresses[turn % len(self._addresses)]
                 connection = Connection(address, self._open_channel(address))
-                reason = await connection.connect(self._login, self._seconds / 2)
+                reason = await connection.connect(self._login, self._until_usable)
                 if reason is None:
                     log.info("connected to etcd at %s", address)
                     self._turn, self._current = turn, connection

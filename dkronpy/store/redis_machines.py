@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 
-from dkronpy.store.addresses import split_machine
+from dkronpy.store.addresses import split_machine, until_usable
 from dkronpy.store.contract import OutcomeUnknown, StoreError, Unavailable
 from dkronpy.store.redis_data import COMMIT, PAGE, STATE
 
@@ -169,6 +169,7 @@ class Machines:
         self._tls = tls
         self._login: Mapping[str, Any] = {"username": user or None, "password": password or None}
         self._seconds = seconds
+        self._until_usable = until_usable(seconds, len(machines))
         self._turn = 0
         self._current: Wire | None = None
         self._connecting: asyncio.Task[Wire | Unavailable] | None = None
@@ -191,7 +192,7 @@ class Machines:
         """A connection of the caller's own, to the same machine; it ends when another is used. Raises Unavailable."""
         shared = await self.wire()
         try:
-            async with asyncio.timeout(self._seconds / 2):
+            async with asyncio.timeout(self._until_usable):
                 return await self._reach(shared.machine)
         except (TimeoutError, RedisError, OSError, StoreError, Refused) as error:
             why = f"it takes no other connection: {told(error) or 'no answer'}"
@@ -236,10 +237,10 @@ class Machines:
                 raise Unavailable("the store is closed")
             machine = self._machines[turn % len(self._machines)]
             try:
-                async with asyncio.timeout(self._seconds / 2):
+                async with asyncio.timeout(self._until_usable):
                     wire = await self._reach(machine)
             except TimeoutError:
-                reasons.append(f"{machine}: no answer within {self._seconds / 2:g} s")
+                reasons.append(f"{machine}: no answer within {self._until_usable:g} s")
             except (RedisError, OSError, StoreError, Refused) as error:
                 reasons.append(f"{machine}: {told(error)}")
             else:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from dkronpy.store import consul_log
 from dkronpy.store.consul import ConsulStore
 from tests.support.processes import HOST, ROOT, free_port
-from tests.support.servers import StoreServer
+from tests.support.servers import CALM, StoreServer
 
 _BUILD: Final = ROOT / ".cache" / "system" / "consul"
 """Where it is built (tests/setup/consul.sh)."""
@@ -74,7 +74,7 @@ class Consul(StoreServer):
         except OSError:
             return False
 
-    def store(self, address: str | None = None, *, timeout: float = 2.0, patience: float = 10.0) -> ConsulStore:
+    def store(self, address: str | None = None, *, timeout: float = CALM, patience: float = 60.0) -> ConsulStore:
         return ConsulStore([address or self.address], timeout=timeout, patience=patience)
 
     def call(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
@@ -83,7 +83,7 @@ class Consul(StoreServer):
         data = None if body is None else json.dumps(body).encode()
         token = {"X-Consul-Token": self.token} if self.token else {}
         request = urllib.request.Request(url, data, token | dict(headers or {}), method=method)
-        with urllib.request.urlopen(request, timeout=10, context=self.tls) as answer:
+        with urllib.request.urlopen(request, timeout=30, context=self.tls) as answer:
             return json.load(answer)
 
     def clear(self) -> None:

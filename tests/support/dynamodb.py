@@ -15,7 +15,7 @@ from typing import Any
 
 from dkronpy.store.dynamodb import DynamoDbStore
 from tests.support.processes import HOST
-from tests.support.servers import StoreServer
+from tests.support.servers import CALM, StoreServer
 
 TABLE = "dkron"
 USER, PASSWORD = "key", "secret"
@@ -45,7 +45,7 @@ class DynamoDb(StoreServer):
             return False
         return True
 
-    def store(self, address: str | None = None, *, timeout: float = 2.0, patience: float = 10.0) -> DynamoDbStore:
+    def store(self, address: str | None = None, *, timeout: float = CALM, patience: float = 60.0) -> DynamoDbStore:
         return DynamoDbStore(
             [address or self.address], user=USER, password=PASSWORD, timeout=timeout, patience=patience
         )
@@ -63,7 +63,7 @@ class DynamoDb(StoreServer):
             "SignedHeaders=host, Signature=none",
         }
         request = urllib.request.Request(f"http://{self.address}/", json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def keys(self) -> list[Any]:

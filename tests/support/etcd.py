@@ -13,7 +13,7 @@ from typing import Any
 
 from dkronpy.store.etcd import EtcdStore
 from tests.support.processes import HOST, free_port
-from tests.support.servers import StoreServer
+from tests.support.servers import CALM, StoreServer
 
 
 class Etcd(StoreServer):
@@ -35,19 +35,19 @@ class Etcd(StoreServer):
 
     def healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self._url}/health", timeout=2, context=self._tls) as answer:
+            with urllib.request.urlopen(f"{self._url}/health", timeout=30, context=self._tls) as answer:
                 return json.load(answer)["health"] == "true"
         except OSError:
             return False
 
-    def store(self, address: str | None = None, *, timeout: float = 2.0, patience: float = 10.0) -> EtcdStore:
+    def store(self, address: str | None = None, *, timeout: float = CALM, patience: float = 60.0) -> EtcdStore:
         return EtcdStore([address or self.address], timeout=timeout, patience=patience)
 
     def call(self, method: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> Any:
         """Call `method` of its API, as JSON."""
         headers = {"Content-Type": "application/json", **(headers or {})}
         request = urllib.request.Request(f"{self._url}/v3/{method}", json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=10, context=self._tls) as answer:
+        with urllib.request.urlopen(request, timeout=30, context=self._tls) as answer:
             return json.load(answer)
 
     def revision(self) -> int:
@@ -55,8 +55,8 @@ class Etcd(StoreServer):
         return int(self.call("kv/range", key=encoded("\0"), limit=1)["header"]["revision"])
 
     def compact(self, revision: int) -> None:
-        """Forget what was before."""
-        self.call("kv/compaction", revision=revision)
+        """Forget what was before; that is done when this returns."""
+        self.call("kv/compaction", revision=revision, physical=True)
 
     def clear(self) -> None:
         """Delete every key."""

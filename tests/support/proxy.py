@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 from tests.support.processes import HOST
 
@@ -18,7 +20,7 @@ class Proxy:
         self._tls = tls
         self._target = (host, int(port))
         self._writers: set[asyncio.StreamWriter] = set()
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._answering = asyncio.Event()
         self._answering.set()
         self.refusing = False
@@ -33,7 +35,8 @@ class Proxy:
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         self.cut()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
         """Reset every connection."""
@@ -50,26 +53,36 @@ class Proxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
-        if self.refusing:
+        if self.refusing or not self._server.is_serving():
             writer.transport.abort()
             return
+        self._start(self._pass_on(reader, writer))
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             server_reader, server_writer = await asyncio.open_connection(*self._target)
         except OSError:
             writer.transport.abort()
             return
         self._writers.add(server_writer)
+        if writer.is_closing():  # it was cut meanwhile
+            server_writer.transport.abort()
         for source, sink, answers in ((reader, server_writer, False), (server_reader, writer, True)):
-            pump = asyncio.create_task(self._pump(source, sink, answers))
-            self._pumps.add(pump)
-            pump.add_done_callback(self._pumps.discard)
+            self._start(self._pump(source, sink, answers))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, answers: bool) -> None:
-        with suppress(ConnectionError):
-            while data := await source.read(1 << 16):
-                if answers:
-                    await self._answering.wait()
-                sink.write(data)
-                await sink.drain()
-        sink.transport.abort()
-        self._writers.discard(sink)
+        try:
+            with suppress(ConnectionError):
+                while data := await source.read(1 << 16):
+                    if answers:
+                        await self._answering.wait()
+                    sink.write(data)
+                    await sink.drain()
+        finally:
+            sink.transport.abort()
+            self._writers.discard(sink)

@@ -11,7 +11,7 @@ from pathlib import Path
 from dkronpy.store.redis import RedisStore
 from dkronpy.store.redis_machines import parsed
 from tests.support.processes import HOST, free_port, until
-from tests.support.servers import StoreServer
+from tests.support.servers import CALM, StoreServer
 
 
 class Redis(StoreServer):
@@ -35,7 +35,7 @@ class Redis(StoreServer):
         except OSError:
             return False
 
-    def store(self, address: str | None = None, *, timeout: float = 2.0, patience: float = 10.0) -> RedisStore:
+    def store(self, address: str | None = None, *, timeout: float = CALM, patience: float = 60.0) -> RedisStore:
         return RedisStore([address or self.address], timeout=timeout, patience=patience)
 
     def call(self, *command: str) -> str:
@@ -43,7 +43,7 @@ class Redis(StoreServer):
         host, _, port = self.address.rpartition(":")
         words = [f"${len(word.encode())}\r\n{word}\r\n" for word in command]
         with ExitStack() as stack:
-            connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=30))
             if self._tls:
                 connection = stack.enter_context(self._tls.wrap_socket(connection, server_hostname=host))
             connection.sendall(f"*{len(words)}\r\n{''.join(words)}".encode())
@@ -66,7 +66,7 @@ class Redis(StoreServer):
             mine, its = (parsed(server.call("INFO", "replication")) for server in (self, master))
             return mine["master_link_status"] == "up" and mine["slave_repl_offset"] == its["master_repl_offset"]
 
-        until(in_step, 30, "the replica has everything")
+        until(in_step, 90, "the replica has everything")
 
     def count(self, command: str, key: str) -> int:
         """The number that a command answers about a key."""
@@ -74,7 +74,7 @@ class Redis(StoreServer):
 
 
 class Sentinel(Redis):
-    """It watches over `master`, alone, and gives it up after half a second."""
+    """It watches over `master`, alone, and gives it up after a minute."""
 
     backend = "sentinel"
 
@@ -85,12 +85,16 @@ class Sentinel(Redis):
         self._configuration.write_text(
             f"bind {host}\nport {port}\ndir {folder}\n"
             f"sentinel monitor mymaster {master.address.replace(':', ' ')} 1\n"
-            "sentinel down-after-milliseconds mymaster 500\n"
+            "sentinel down-after-milliseconds mymaster 60000\n"
             "sentinel failover-timeout mymaster 3000\n"
         )
 
     def command(self) -> Sequence[str]:
         return ["redis-server", str(self._configuration), "--sentinel"]
+
+    def hurry(self) -> None:
+        """From now on it gives it up after half a second."""
+        assert self.call("SENTINEL", "SET", "mymaster", "down-after-milliseconds", "500") == "+OK"
 
 
 @contextmanager
@@ -123,6 +127,6 @@ def running_cluster(folder: Path, slot: int) -> Generator[tuple[Redis, Redis]]:
         two.call("CLUSTER", "ADDSLOTSRANGE", str(slot), "16383")
         one.call("CLUSTER", "MEET", *two.address.split(":"), ports[1])
         until(
-            lambda: all("cluster_state:ok" in node.call("CLUSTER", "INFO") for node in nodes), 30, "the nodes are one"
+            lambda: all("cluster_state:ok" in node.call("CLUSTER", "INFO") for node in nodes), 90, "the nodes are one"
         )
         yield one, two

@@ -11,7 +11,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar
 
 from tests.support.processes import HOST, free_port, until
 
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from dkronpy.store.contract import Store
 
 
+CALM: Final = 30.0
+"""Seconds that a store may take for an answer where none is to fail: more than any machine stands still."""
+
+
 class Server(ABC):
     """Its data and its log lie in `folder`; both outlive the process. It runs while it is entered."""
 
     label: ClassVar[str]
-    patience: ClassVar[float] = 60
+    patience: ClassVar[float] = 90
     """Seconds within which it serves after its start, also on a slow machine."""
 
     def __init__(self, folder: Path, *options: str, host: str = HOST) -> None:
@@ -95,7 +99,7 @@ class Server(ABC):
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(number)
-            self._process.wait(30)
+            self._process.wait(60)
             self._process = None
 
     def _running(self) -> bool:
@@ -110,7 +114,8 @@ class StoreServer(Server):
     backend: ClassVar[str]
     """Its name as `--backend`."""
     quick: ClassVar[float] = 1.0
-    """Seconds that suffice for an answer while it is well: what the tests of faults give a client as its timeout."""
+    """Seconds that mostly suffice for an answer while it is well: what a client is given as its timeout that is to
+    notice soon that it is not."""
 
     def __init_subclass__(cls) -> None:
         cls.label = cls.backend
@@ -120,7 +125,7 @@ class StoreServer(Server):
         """Delete every key, whatever open connections have of them."""
 
     @abstractmethod
-    def store(self, address: str | None = None, *, timeout: float = 2.0, patience: float = 10.0) -> Store:
+    def store(self, address: str | None = None, *, timeout: float = CALM, patience: float = 60.0) -> Store:
         """A connection to it, not yet open, by way of `address` where one is given."""
 
     @property

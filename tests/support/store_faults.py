@@ -5,32 +5,55 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from dkronpy.store.contract import Guard, OutcomeUnknown, Put, Unavailable
+import pytest
+
+from dkronpy.store.contract import Compacted, Guard, OutcomeUnknown, Put, Unavailable
 
 if TYPE_CHECKING:
     from dkronpy.store.contract import Event, Store
 
+WITHIN: Final = 60.0
+"""Seconds within which anything happens that must, also on a machine that stands still now and then."""
+
+T = TypeVar("T")
+
 
 @asynccontextmanager
 async def opened(store: Store) -> AsyncGenerator[Store]:
-    await store.open()
+    """For a store whose server is well."""
+    await answered(store.open)
     try:
         yield store
     finally:
         await store.close()
 
 
-async def wait_for(look: Callable[[], Awaitable[bool]], within: float = 15) -> None:
-    async with asyncio.timeout(within):
+async def answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """What a store whose server is well says to what may be asked twice. It is asked again while it finds no server or
+    gets no answer: that befalls it when the machine stands still for longer than its limit, which is short where tests
+    wait for failures."""
+    deadline = asyncio.get_running_loop().time() + WITHIN
+    while True:
+        try:
+            return await ask()
+        except (Unavailable, OutcomeUnknown):
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+
+
+async def wait_for(look: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(WITHIN):
         while not await look():  # noqa: ASYNC110 -- what is waited for is in another process, or behind one
             await asyncio.sleep(0.01)
 
 
-async def soon(store: Store, key: str = "works", *, within: float = 15) -> int:
+async def soon(store: Store, key: str = "works") -> int:
     """The revision of a put, tried until it succeeds."""
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(WITHIN):
         while True:
             try:
                 return await store.commit([], [Put(key, b"")])
@@ -47,6 +70,16 @@ class Writers:
         self.unknown: set[str] = set()
         self._store = store
         self._tasks = [asyncio.create_task(self._write(number)) for number in range(count)]
+
+    async def work(self, count: int = 11) -> None:
+        """Wait until so many more of their puts were answered."""
+        goal = len(self.answered) + count
+
+        async def answered() -> bool:
+            assert not any(task.done() for task in self._tasks), self._tasks
+            return len(self.answered) >= goal
+
+        await wait_for(answered)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -75,7 +108,7 @@ class Writers:
         revisions: dict[str, int] = {}
         after, more = "", True
         while more:
-            page = await store.list("w/", after=after)
+            page = await answered(partial(store.list, "w/", after=after))
             revisions |= {entry.key: entry.revision for entry in page.entries}
             after, more = page.entries[-1].key, page.more
         for key, revision in self.answered.items():
@@ -98,7 +131,7 @@ class Follower:
     @classmethod
     async def of(cls, store: Store) -> Self:
         """A watch from now on."""
-        return cls(store, (await store.list("")).revision)
+        return cls(store, (await answered(lambda: store.list(""))).revision)
 
     async def _follow(self, store: Store) -> None:
         async for batch in store.watch("", self.start):
@@ -113,13 +146,18 @@ class Follower:
 
         await wait_for(told)
 
+    async def compacted(self) -> None:
+        """Wait until it ends since it can't tell all that was."""
+        with pytest.raises(Compacted):
+            await asyncio.wait_for(self.task, WITHIN)
+
     async def check(self, other: Store) -> None:
         """It comes to tell exactly what a new watch over another connection tells."""
         end = await soon(other, "end")
         events: list[Event] = []
         watch = other.watch("", self.start)
         assert isinstance(watch, AsyncGenerator)
-        async with asyncio.timeout(20), aclosing(watch):
+        async with asyncio.timeout(WITHIN), aclosing(watch):
             async for batch in watch:
                 events += batch
                 if events[-1].revision >= end:

@@ -13,7 +13,7 @@ from kazoo.client import KazooClient
 from dkronpy.store.zookeeper import ZooKeeperStore
 from dkronpy.store.zookeeper_tree import KEYS, LOG, ROOT, SHARDS, TURN
 from tests.support.processes import HOST, free_port
-from tests.support.servers import StoreServer
+from tests.support.servers import CALM, StoreServer
 
 _JAVA = "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 
@@ -52,20 +52,20 @@ class ZooKeeper(StoreServer):
         """What it tells about itself, nothing while it does not serve."""
         host, _, port = self.address.rpartition(":")
         try:
-            with socket.create_connection((host, int(port)), timeout=2) as connection:
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
                 connection.sendall(b"srvr")
                 return connection.makefile().read()
         except OSError:
             return ""
 
-    def store(self, address: str | None = None, *, timeout: float = 2.0, patience: float = 10.0) -> ZooKeeperStore:
+    def store(self, address: str | None = None, *, timeout: float = CALM, patience: float = 60.0) -> ZooKeeperStore:
         return ZooKeeperStore([address or self.address], timeout=timeout, patience=patience)
 
     @contextmanager
     def client(self) -> Generator[Any]:
         """One of kazoo's."""
         client: Any = KazooClient(self.address)
-        client.start()
+        client.start(timeout=60)
         try:
             yield client
         finally:
@@ -88,8 +88,8 @@ class ZooKeeper(StoreServer):
 
 
 @contextmanager
-def running_ensemble(folder: Path, size: int) -> Generator[Sequence[ZooKeeper]]:
-    """The members of a new ensemble."""
+def running_ensemble(folder: Path, size: int, *, patience: int = 40) -> Generator[Sequence[ZooKeeper]]:
+    """The members of a new ensemble, who give up one of them that is silent for so many half seconds."""
     peers = {f"server_{n}": f"{HOST}:{free_port()}:{free_port()}" for n in range(1, size + 1)}
     members: list[ZooKeeper] = []
     with ExitStack() as stack:
@@ -97,7 +97,7 @@ def running_ensemble(folder: Path, size: int) -> Generator[Sequence[ZooKeeper]]:
             place = folder / str(number)
             (place / "data").mkdir(parents=True)
             (place / "data" / "myid").write_text(f"{number}")
-            member = ZooKeeper(place, initLimit=20, syncLimit=4, **peers)
+            member = ZooKeeper(place, initLimit=60, syncLimit=patience, **peers)
             stack.callback(member.kill)
             members.append(member.start(wait=False))
         for member in members:

@@ -25,9 +25,10 @@ from dkronpy.store.contract import (
     Unavailable,
 )
 from tests.support.consul import Consul, running_cluster
+from tests.support.machine import measured
 from tests.support.proxy import Proxy
-from tests.support.servers import shared
-from tests.support.store_faults import Follower, Writers, opened, soon
+from tests.support.servers import CALM, shared
+from tests.support.store_faults import WITHIN, Follower, Writers, opened, soon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +37,13 @@ if TYPE_CHECKING:
     from dkronpy.store.contract import Store
 
 
-def connected(*machines: str, timeout: float = 1.0) -> AbstractAsyncContextManager[Store]:
-    return opened(ConsulStore(machines, timeout=timeout))
+def connected(*machines: str, timeout: float = CALM) -> AbstractAsyncContextManager[Store]:
+    return opened(ConsulStore(machines, timeout=timeout, patience=WITHIN))
+
+
+def hasty(members: Sequence[Consul]) -> AbstractAsyncContextManager[Store]:
+    """Goes on with the next of these members as soon as one does not answer."""
+    return connected(*(member.address for member in members), timeout=1.0)
 
 
 @pytest.fixture
@@ -113,19 +119,18 @@ class TestLog:
             for _ in range(40):
                 await other.commit([], [Put("a", b"")])
             proxy.refusing = False
-            with pytest.raises(Compacted):
-                await asyncio.wait_for(follower.task, 10)
+            await follower.compacted()
 
     async def test_large_commits(self, consul: Consul) -> None:
         """Their changes are kept aside, until the part of the log that tells of them is trimmed."""
-        async with connected(consul.address, timeout=5) as store:
+        async with connected(consul.address) as store:
             start = (await store.list("")).revision
             revisions = [await store.commit([], [Put("a", b"%d" % n * 250_000)]) for n in range(2)]
             assert len(kept(consul, "large")) == 2
             events: list[Event] = []
             watch = store.watch("", start)
             assert isinstance(watch, AsyncGenerator)
-            async with asyncio.timeout(10), aclosing(watch):
+            async with asyncio.timeout(WITHIN), aclosing(watch):
                 while len(events) < 2:
                     events += await anext(watch)
             assert events == [Event("a", b"%d" % n * 250_000, revisions[n]) for n in range(2)]
@@ -175,7 +180,7 @@ async def test_the_disk_is_full(small_disk: Path) -> None:
             with filler.open("ab", buffering=0) as file, suppress(OSError):
                 while True:
                     file.write(bytes(4096))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(WITHIN):
                 while not any(isinstance(outcome, StoreFull) for outcome in told.values()):
                     key = f"k{len(told)}"
                     try:
@@ -204,17 +209,19 @@ class TestCluster:
     async def test_the_leader_in_use_fails(self, cluster: Sequence[Consul], how: str) -> None:
         leader = cluster[0].call("GET", "status/leader")
         members = sorted(cluster, key=lambda member: member.server != leader)
-        async with connected(*(member.address for member in members)) as store:
+        async with hasty(members) as store:
             follower, writers = await Follower.of(store), Writers(store)
-            await asyncio.sleep(0.5)
+            await writers.work()
             if how == "killed":
                 members[0].kill()
             else:
                 members[0].pause()
             began = time.monotonic()
-            await soon(store)
-            assert time.monotonic() - began < 12
-            await asyncio.sleep(0.3)
+            with measured() as machine:
+                await soon(store)
+                took = time.monotonic() - began
+            assert took < machine.allowed(12)
+            await writers.work(1)
             await writers.stop()
             if how == "hangs":
                 members[0].resume()
@@ -224,10 +231,10 @@ class TestCluster:
             await follower.stop()
 
     async def test_a_member_without_a_majority_is_no_use(self, cluster: Sequence[Consul]) -> None:
-        async with connected(*(member.address for member in cluster)) as store:
+        async with hasty(cluster) as store:
             for member in cluster[1:]:
                 member.kill()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(WITHIN):
                 while True:
                     try:
                         await store.commit([], [Put("a", b"")])

@@ -56,9 +56,10 @@ def settings(etcd: Etcd, folder: Path, **access: Any) -> Settings:
 
 class TestUsers:
     @pytest.fixture
-    def etcd(self, tmp_path: Path) -> Iterator[Etcd]:
-        """It knows root, who may do everything, and one who may use the keys under `mine/`."""
-        with Etcd(tmp_path, "--auth-token-ttl", "2") as server:
+    def etcd(self, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Etcd]:
+        """It knows root, who may do everything, and one who may use the keys under `mine/`. Its tokens last for the
+        parameter's seconds."""
+        with Etcd(tmp_path, "--auth-token-ttl", str(getattr(request, "param", 300))) as server:
             for user, role in (("root", "root"), ("user", "role")):
                 server.call("auth/role/add", name=role)
                 server.call("auth/user/add", name=user, password="secret")
@@ -115,6 +116,7 @@ class TestUsers:
         await store.commit([], [Put("a", b"1")])
         await store.close()
 
+    @pytest.mark.parametrize("etcd", [2], indirect=True)
     async def test_tokens_expire(self, etcd: Etcd) -> None:
         stores = [EtcdStore([etcd.address], user="root", password="secret") for _ in range(3)]
         for store in stores:
@@ -123,7 +125,7 @@ class TestUsers:
         reading, writing, watching = stores
         assert await reading.get("a") is None
         revision = await writing.commit([], [Put("a", b"1")])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert [event.revision for event in await anext(watching.watch("", revision - 1))] == [revision]
         for store in stores:
             await store.close()

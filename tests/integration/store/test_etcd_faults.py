@@ -23,8 +23,10 @@ from dkronpy.store.contract import (
 )
 from dkronpy.store.etcd import EtcdStore
 from tests.support.etcd import Etcd, running_cluster
+from tests.support.machine import measured
 from tests.support.proxy import Proxy
-from tests.support.store_faults import Follower, Writers, opened, soon
+from tests.support.servers import CALM
+from tests.support.store_faults import WITHIN, Follower, Writers, opened, soon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +49,13 @@ def cluster(tmp_path: Path) -> Iterator[Sequence[Etcd]]:
         yield members
 
 
-def connected(*machines: str, timeout: float = 1.0) -> AbstractAsyncContextManager[Store]:
-    return opened(EtcdStore(machines, timeout=timeout))
+def connected(*machines: str, timeout: float = CALM) -> AbstractAsyncContextManager[Store]:
+    return opened(EtcdStore(machines, timeout=timeout, patience=WITHIN))
+
+
+def hasty(members: Sequence[Etcd]) -> AbstractAsyncContextManager[Store]:
+    """Goes on with the next of these members as soon as one does not answer."""
+    return connected(*(member.address for member in members), timeout=1.0)
 
 
 class TestCompaction:
@@ -66,7 +73,6 @@ class TestCompaction:
             gone = await store.commit([], [Delete("a")])
             await store.commit([], [Put("b", b"")])
             etcd.compact(gone)
-            await asyncio.sleep(0.2)  # it is carried out in the background
             with pytest.raises(Compacted):
                 await anext(store.watch("", old))
 
@@ -79,8 +85,7 @@ class TestCompaction:
             revisions = [await other.commit([], [Put("a", b"")]) for _ in range(3)]
             etcd.compact(revisions[-1])
             proxy.refusing = False
-            with pytest.raises(Compacted):
-                await asyncio.wait_for(follower.task, 10)
+            await follower.compacted()
 
     async def test_a_watch_that_keeps_up_does_not_mind(self, etcd: Etcd) -> None:
         async with connected(etcd.address) as store:
@@ -96,7 +101,7 @@ class TestCompaction:
 
 async def test_space_is_used_up(tmp_path: Path) -> None:
     with Etcd(tmp_path, "--quota-backend-bytes", str(4 << 20)) as etcd:
-        async with connected(etcd.address, timeout=5) as store:
+        async with connected(etcd.address) as store:
             told: dict[str, int | StoreError] = {}
 
             async def write(number: int) -> None:
@@ -133,14 +138,16 @@ async def test_space_is_used_up(tmp_path: Path) -> None:
 
 class TestCluster:
     async def test_the_member_in_use_is_killed(self, cluster: Sequence[Etcd]) -> None:
-        async with connected(*(member.address for member in cluster)) as store:
+        async with hasty(cluster) as store:
             follower, writers = await Follower.of(store), Writers(store)
-            await asyncio.sleep(0.5)
+            await writers.work()
             cluster[0].kill()
             began = time.monotonic()
-            await soon(store)
-            assert time.monotonic() - began < 6
-            await asyncio.sleep(0.3)
+            with measured() as machine:
+                await soon(store)
+                took = time.monotonic() - began
+            assert took < machine.allowed(6)
+            await writers.work(1)
             await writers.stop()
             async with connected(cluster[1].address) as other:
                 await writers.check(other)
@@ -148,14 +155,16 @@ class TestCluster:
             await follower.stop()
 
     async def test_the_member_in_use_hangs(self, cluster: Sequence[Etcd]) -> None:
-        async with connected(*(member.address for member in cluster)) as store:
+        async with hasty(cluster) as store:
             follower, writers = await Follower.of(store), Writers(store)
-            await asyncio.sleep(0.5)
+            await writers.work()
             cluster[0].pause()
             began = time.monotonic()
-            await soon(store)
-            assert time.monotonic() - began < 6
-            await asyncio.sleep(0.3)
+            with measured() as machine:
+                await soon(store)
+                took = time.monotonic() - began
+            assert took < machine.allowed(6)
+            await writers.work(1)
             await writers.stop()
             cluster[0].resume()
             await asyncio.to_thread(cluster[0].wait_ready)
@@ -166,7 +175,7 @@ class TestCluster:
 
     async def test_the_member_of_a_watch_hangs(self, cluster: Sequence[Etcd]) -> None:
         """Nothing else is asked of it that would show that it does."""
-        async with connected(*(member.address for member in cluster)) as store, connected(cluster[1].address) as other:
+        async with hasty(cluster) as store, connected(cluster[1].address) as other:
             follower = await Follower.of(store)
             await follower.reach(await soon(other))
             cluster[0].pause()
@@ -174,10 +183,10 @@ class TestCluster:
             await follower.stop()
 
     async def test_a_member_without_a_majority_is_no_use(self, cluster: Sequence[Etcd]) -> None:
-        async with connected(*(member.address for member in cluster)) as store:
+        async with hasty(cluster) as store:
             for member in cluster[1:]:
                 member.kill()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(WITHIN):
                 while True:
                     try:
                         await store.commit([], [Put("a", b"")])

@@ -337,7 +337,7 @@ async def test_kill_9_loses_no_answered_commit(tmp_path: Path) -> None:
         assert child.stdout is not None
         goal = len(answered) + 300 + 211 * round_number
         while len(answered) < goal:
-            line = await asyncio.wait_for(child.stdout.readline(), 30)
+            line = await asyncio.wait_for(child.stdout.readline(), 90)
             assert line.endswith(b"\n")
             key, revision = line.split()
             answered[key.decode()] = int(revision)

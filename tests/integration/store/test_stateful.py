@@ -146,7 +146,7 @@ class StoreMachine(RuleBasedStateMachine):
             events: list[Event] = []
             watch = self.store.watch(prefix, start)
             assert isinstance(watch, AsyncGenerator)
-            async with asyncio.timeout(10), aclosing(watch):
+            async with asyncio.timeout(60), aclosing(watch):
                 while len(events) < len(expected):
                     events += await anext(watch)
             return events
