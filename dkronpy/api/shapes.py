@@ -13,7 +13,7 @@ from dkronpy.history.contract import Output
 from dkronpy.model.dependency import ParentRun
 from dkronpy.model.duration import format_duration
 from dkronpy.model.execution import Execution, Origin, State
-from dkronpy.model.job import Catchup, Job, JobState, Retry
+from dkronpy.model.job import Catchup, Job, JobState, Kept, Retry
 from dkronpy.model.member import Member
 from dkronpy.model.records import Drain
 from dkronpy.model.spec import blackout_document, dependency_document, kept_document
@@ -137,7 +137,7 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         starts_at=time_or_null(job.starts_at),
         expires_at=time_or_null(job.expires_at),
         schedules=[EntryShape(entry.schedule, entry.timezone, entry.env) for entry in job.schedules],
-        spread=format_duration(job.spread),
+        spread=_duration(job.spread),
         calendars=list(job.calendars),
         blackouts=[blackout_document(blackout) for blackout in job.blackouts],
         hash=job.hash.value,
@@ -148,7 +148,7 @@ def job_shape(job: Job, state: JobState, *, children: Iterable[str], next: int |
         concurrency_groups=job.concurrency_groups,
         priority=job.priority,
         wait_for_target=_duration(job.wait_for_target),
-        retention=RetentionShape(**kept_document(job.retention)),
+        retention=_retention_shape(job.retention),
         parameters=[ParameterShape(p.name, p.type, p.default, p.choices, p.description) for p in job.parameters],
         source=job.source,
         created_at=time_or_null(job.created),
@@ -168,6 +168,11 @@ def _retry_shape(retry: Retry) -> RetryShape:
 @functools.lru_cache(maxsize=1024)
 def _catchup_shape(catchup: Catchup) -> CatchupShape:
     return CatchupShape(format_duration(catchup.window), catchup.policy.value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _retention_shape(kept: Kept) -> RetentionShape:
+    return RetentionShape(**kept_document(kept))
 
 
 _NO_ORIGIN = Origin()

@@ -137,9 +137,17 @@ class Jobs:
             job = make(old)
             if old is not None and old.source not in ("", job.source) and not take:
                 raise Owned(old)
-            since = max(now, 1 + (await self._deleted(name) if old is None else old.since))
+            guards = [Guard(keys.job(name), 0 if held is None else held.revision)]
+            if old is not None:
+                before = old.since
+            elif name in self._mirror.states or self._mirror.deleted >= now:
+                before = await self._deleted(name)
+            else:  # A deleted job has a state for as long as it has edits: this name has none.
+                guards.append(Guard(keys.state(name), 0))
+                before = 0
+            since = max(now, before + 1)
             job = msgspec.structs.replace(job, since=since, created=now if old is None else old.created)
-            guards = [Guard(keys.job(name), 0 if held is None else held.revision), *self._ancestors(job)]
+            guards += self._ancestors(job)
             operations: list[Operation] = []
             if old is None or job != msgspec.structs.replace(old, since=since):
                 operations += [

@@ -118,6 +118,8 @@ class Mirror:
         self.calendars: dict[str, Held[CalendarRecord]] = {}
         self.children: dict[str, set[str]] = {}
         """Names of the jobs that have this job as parent."""
+        self.deleted = 0
+        """The time (ns) of the newest deletion of any job that the watch has shown."""
         self.cursor: Held[Cursor] | None = None
         self.pause: Held[Pause] | None = None
         self.sources: dict[str, Held[SourceRecord]] = {}
@@ -235,6 +237,8 @@ class Mirror:
             return ()
         record = None if event.value is None else _decoded(kind, event.key, event.value)
         if kind in ("edits", "lease", "files"):
+            if kind == "edits" and record is not None and record.job is None:
+                self.deleted = max(self.deleted, record.since)
             return () if record is None else (Change(kind, name, rest, None, record),)
         if kind == "runs":
             return self._set_group(name, int(rest), record, event.revision)

@@ -304,7 +304,7 @@ def schedule_job(name: str, spec: ScheduleSpec) -> Job:
 
 def to_job(spec: JobSpec) -> Job:
     """The definition that a spec describes; `since` and `created` are set by whoever stores it."""
-    retry, catchup = spec.retry, spec.catchup
+    retry, catchup, kept = spec.retry, spec.catchup, spec.retention
     return msgspec.structs.replace(
         schedule_job(spec.name, spec),
         displayname=spec.displayname,
@@ -327,7 +327,7 @@ def to_job(spec: JobSpec) -> Job:
         concurrency_groups=spec.concurrency_groups,
         priority=spec.priority,
         wait_for_target=spec.wait_for_target,
-        retention=Kept(**spec.retention.model_dump()),
+        retention=Kept(kept.count, kept.age, kept.size, kept.failed_count, kept.failed_age),
         parameters=to_parameters(spec.parameters),
     )
 

@@ -19,6 +19,8 @@ ON_TIME = SECOND
 def compiled(job: Job) -> Schedule:
     """The job's schedule; one that never fires for a job that names none. Raises ScheduleError."""
     drawn_from = job.hash_id or job.name
+    if not job.schedules and job.spread < SECOND:  # as nearly all are
+        return parse(job.schedule or "@manually", job.timezone, job=drawn_from, hash=job.hash)
     parts: list[Part] = []
     if job.schedule or not job.schedules:
         parts.append(Part(parse(job.schedule or "@manually", job.timezone, job=drawn_from, hash=job.hash)))

@@ -143,7 +143,7 @@ def _leaving(board: Board, step: Step, now: int, limit: int) -> None:
         board.folded.pop(name, None)
         if name in board.jobs:
             step.set_state(board.states, name, msgspec.structs.replace(board.states[name], purge=0))
-        elif name not in board.debts:
+        elif name not in board.debts and name not in board.coming:  # a job that has edits has a state
             board.states.pop(name, None)
             step.states[name] = None
 

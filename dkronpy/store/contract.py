@@ -101,8 +101,11 @@ def check_size(guards: Sequence[Guard], operations: Sequence[Operation]) -> None
         raise TooLarge(
             f"a commit takes at most {MAX_PARTS} guards and operations, this one has {len(guards) + len(operations)}"
         )
-    size = sum(len(op.key.encode()) + (len(op.value) if isinstance(op, Put) else 0) for op in operations)
-    size += sum(len(guard.key.encode()) for guard in guards)
+    size = 0
+    for part in (*guards, *operations):
+        size += len(part.key.encode())
+        if isinstance(part, Put):
+            size += len(part.value)
     if size > MAX_BYTES:
         raise TooLarge(f"a commit takes at most {MAX_BYTES} bytes, this one has {size}")
     if len({op.key for op in operations}) != len(operations):

@@ -13,7 +13,7 @@ import queue
 import sqlite3
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -48,6 +48,10 @@ MAX_BATCH = 256
 
 _ROWS = 128  # of one statement: SQLite binds at most 32,766 values, and long statements cost memory while kept prepared
 _SLICE = 100  # rows read at a time: well below 1 ms
+_LIST = """
+SELECT NULL, NULL, revision FROM meta
+UNION ALL SELECT * FROM (SELECT key, value, revision FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?)
+"""
 
 
 class SqliteStore(Store):
@@ -97,8 +101,6 @@ class SqliteStore(Store):
         """Once accepted it is carried out, also if the task that waits for it is cancelled. Raises ValueError for a key
         that has no UTF-8 form (a lone surrogate)."""
         check_size(guards, operations)
-        for part in (*guards, *operations):
-            part.key.encode()  # refused here, not in the middle of a batch that holds other commits
         return await self._opened().writer.submit(guards, operations)
 
     def _opened(self) -> _Parts:
@@ -318,19 +320,14 @@ def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 async def _page(db: sqlite3.Connection, prefix: str, after: str, limit: int) -> Page:
     first = max(prefix, after + "\0")  # the string right after `after`
-    db.execute("BEGIN")
-    try:
-        revision = db.execute("SELECT revision FROM meta").fetchone()[0]
-        cursor = db.execute(
-            "SELECT key, value, revision FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
-            (first, _end(prefix), limit + 1),
-        )
+    # One statement, so one view of the file; an empty page, which each new job asks for, takes two short steps.
+    with closing(db.execute(_LIST, (first, _end(prefix), limit + 1))) as cursor:
+        revision: int = cursor.fetchone()[2]
         rows: list[tuple[str, bytes, int]] = []
         while found := cursor.fetchmany(_SLICE):
             rows += found
-            await asyncio.sleep(0)
-    finally:
-        db.execute("ROLLBACK")
+            if len(found) == _SLICE:
+                await asyncio.sleep(0)
     return Page(tuple(Entry(*row) for row in rows[:limit]), revision, len(rows) > limit)
 
 
