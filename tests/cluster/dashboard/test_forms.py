@@ -123,6 +123,8 @@ def test_parents_by_the_form_on_a_phone_and_what_is_refused_at_its_field(dashboa
         browser.shows("It was not saved.", "must have start and end", within=WITHIN)
         says(browser, "parameters.0.name", "not begin with a digit")
         assert browser.violations() == []
+        browser.colours("dark")
+        assert browser.violations("color-contrast") == []
         assert browser.script("return document.documentElement.scrollWidth - innerWidth") <= 0
         browser.click(".error-box button", "parameters.0.name")
         until(lambda: focused(browser) == "field-parameters-0-name", WITHIN, "the list leads to the field")
@@ -149,6 +151,7 @@ def test_parents_by_the_form_on_a_phone_and_what_is_refused_at_its_field(dashboa
         browser.shows("after-both was changed.", within=WITHIN)
         assert browser.refused(400) >= 4
     finally:
+        browser.colours("light")
         browser.size(*WIDE)
     made = server.call("GET", "/v1/jobs/after-both")
     assert made["depends_on"] == {
@@ -202,7 +205,12 @@ def test_the_form_and_the_json_are_one(dashboard: Dashboard) -> None:
     browser = dashboard.browser
     dashboard.job("both-ways", schedules=[{"schedule": "@daily", "env": {"A": "1"}}, {"schedule": "@hourly"}])
     dashboard.open("/edit/both-ways")
+    browser.fill("#field-schedules-1-timezone", "Asia/Nowhere")
+    says(browser, "schedules.1.timezone", "'Asia/Nowhere' is not known")
     browser.fill("#field-schedules-1-timezone", "Asia/Tokyo")
+    browser.click("button", "Save …")
+    browser.shows("schedules.1.timezone", within=WITHIN)
+    browser.click("dialog button", "Back")
     browser.script("document.querySelector('[aria-label=\"Remove schedule 2\"]').focus()")
     browser.press("Enter")
     browser.until("!document.querySelector('#field-schedules-1-schedule')", WITHIN)

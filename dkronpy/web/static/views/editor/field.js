@@ -8,11 +8,12 @@ const LISTS = { zone: 'zones', job: 'jobs', calendar: 'calendars', group: 'group
 const COMPOSED = new Set(['items', 'pairs']);
 const FLAGS = { flag: { on: true, off: false }, 'text-flag': { on: 'true', off: undefined } };
 
-/** `form`: as `useForm` gives it; `field`: as in fields.js, its `path` from the definition's root. */
+/** `form`: as `useForm` gives it; `field`: as in fields.js, its `path` from the definition's root; `also`: what else is wrong. */
 export function Field({ form, field }) {
   const id = field.id ?? fieldId(field.path);
   const value = valueAt(form.draft, field.path);
-  const fault = field.silent ? '' : form.faults(field.path, COMPOSED.has(field.kind)).join('; ');
+  const told = field.silent ? [] : form.faults(field.path, COMPOSED.has(field.kind));
+  const fault = (told.length ? told : field.also ?? []).join('; ');
   const onValue = (changed) => form.change(field.path, changed);
   const shared = {
     id, 'data-path': field.path, disabled: form.editing && field.onlyNew, 'aria-invalid': fault ? 'true' : undefined,

@@ -64,7 +64,7 @@ export const SECTIONS = [
 ];
 
 /** What the server tells of a job and nobody writes. */
-const TOLD = new Set(['id', 'success_count', 'error_count', 'last_success', 'last_error', 'dependent_jobs', 'status', 'next', 'created_at', 'updated_at', 'running', 'source']);
+const TOLD = new Set(['id', 'success_count', 'error_count', 'last_success', 'last_error', 'dependent_jobs', 'status', 'check', 'next', 'created_at', 'updated_at', 'running', 'source']);
 
 /** The part of a job that its user writes. */
 export function definitionOf(job) {

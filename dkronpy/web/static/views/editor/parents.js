@@ -1,7 +1,7 @@
 // The jobs that a job runs after: which, on what outcome, all or any of them.
 import { html } from '../../lib.js';
 import { Field } from './field.js';
-import { Rows } from './rows.js';
+import { Fault, Rows } from './rows.js';
 
 const OUTCOMES = { success: 'succeeded', failure: 'failed', completion: 'ended, in any way' };
 const REQUIRE = { all: 'all of them have: one run for all', any: 'any of them has: one run for each' };
@@ -20,6 +20,7 @@ export function Parents({ form }) {
   return html`<${Rows} form=${form} path="depends_on.parents" one="Parent" blank=${{ job: '', on: 'success' }} row=${(path) => html`
       <${Field} form=${form} field=${{ path: `${path}.job`, label: 'Job', kind: 'job', empty: '', required: true }} />
       <${Field} form=${form} field=${{ path: `${path}.on`, label: 'When its run has', kind: 'choice', choices: OUTCOMES }} />`} />
+    <${Fault} form=${form} path="depends_on" />
     ${many && html`<div class="fields">
       <${Field} form=${form} field=${{ path: 'depends_on.require', label: 'It runs when', kind: 'choice', choices: REQUIRE }} />
       ${draft.depends_on.require !== 'any' && html`<${Field} form=${form} field=${{

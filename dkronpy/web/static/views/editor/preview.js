@@ -56,12 +56,13 @@ function placed(error, standing) {
   return { message: error.message, errors };
 }
 
-/** One of several schedules of the draft as the server reads it. */
+/** One of several schedules of the draft as the server reads it; `wrong(field)`: messages about its schedule or zone. */
 export function useWords(draft, schedule, timezone) {
   const { name, hash, hash_id } = draft;
   const body = useSettled(JSON.stringify({ name, hash, hash_id, schedule: schedule || undefined, timezone: timezone || undefined, count: 3 }));
   const { data, error } = useLoad((signal) => (JSON.parse(body).schedule ? post('schedule/preview', JSON.parse(body), { signal }) : Promise.resolve(null)), [body]);
-  return { data: error ? null : data, error };
+  const wrong = (field) => (error?.errors ?? []).filter((fault) => fault.field === field).map((fault) => fault.message);
+  return { data: error ? null : data, wrong };
 }
 
 export function Preview({ draft, preview }) {
@@ -79,7 +80,10 @@ function Timing({ draft, preview }) {
     if (hasParents(draft)) return html`<p class="in-words" role="status">${parentsInWords(draft)}</p>`;
     return html`<p class="muted">It has no schedule yet.</p>`;
   }
-  if (preview.error) return html`<p class="error" role="status">${preview.error.message}</p>`;
+  if (preview.error) {
+    const { message, errors } = preview.error;
+    return html`<p class="error" role="status">${errors.length ? errors.map((fault) => fault.message).join('; ') : message}</p>`;
+  }
   if (!preview.data) return null;
   return html`<div class="in-words" role="status">${preview.data.description.split('; and ').map((words) => html`<p key=${words}>${words}</p>`)}</div>
     <${Fires} fires=${preview.data.fires} job=${draft} />

@@ -9,28 +9,42 @@ const HELP = 'A crontab line (0 30 2 * * *), @every 10m, @daily, H H * * *, @at 
 const BLANK = { schedule: '', timezone: '', env: {} };
 
 export function Schedules({ form }) {
-  const { draft } = form;
-  const several = draft.schedules?.length > 0;
-  return html`<div class="fields"><${Field} form=${form} field=${{
-      path: 'schedule', label: several ? 'Schedule 1' : 'Schedule', kind: 'text', mono: true, wide: true, empty: '',
-      help: several ? `${HELP} Leave it empty where each has an environment of its own.` : HELP,
-    }} />
-    ${several && html`<${Words} form=${form} path="schedule" schedule=${draft.schedule} zone=${draft.timezone} />`}
-    <${Field} form=${form} field=${{ path: 'timezone', label: several ? 'Zone of schedule 1' : 'Zone', kind: 'zone', empty: '', placeholder: 'UTC', help: `On whose clock it is read${several ? ', and of those without a zone of their own' : ''}.` }} />
-    <${Field} form=${form} field=${{ path: 'spread', label: 'Spread', kind: 'text', help: 'Starts later by a part of this that is drawn from the name, such as 30m.' }} /></div>
-    <${Rows} form=${form} path="schedules" one="Schedule" first=${2} blank=${BLANK} row=${(path, entry) => html`
-      <${Field} form=${form} field=${{ path: `${path}.schedule`, label: 'Schedule', kind: 'text', mono: true, empty: '', required: true }} />
-      <${Field} form=${form} field=${{ path: `${path}.timezone`, label: 'Zone', kind: 'zone', empty: '', placeholder: draft.timezone || 'UTC' }} />
-      <${Words} form=${form} path="${path}.schedule" schedule=${entry.schedule} zone=${entry.timezone || draft.timezone} />
-      <${Field} form=${form} field=${{ path: `${path}.env`, label: 'Environment of its runs', kind: 'pairs', rows: 2, help: 'NAME=value, one a line.' }} />`} />`;
+  return html`<${First} form=${form} several=${form.draft.schedules?.length > 0} />
+    <${Rows} form=${form} path="schedules" one="Schedule" first=${2} blank=${BLANK}
+      row=${(path, entry) => html`<${Further} form=${form} path=${path} entry=${entry} />`} />`;
 }
 
-/** One schedule in words, and its next fires, as it is typed; what is wrong with it where the form does not say so yet. */
-function Words({ form, path, schedule, zone }) {
-  const { data, error } = useWords(form.draft, schedule, zone);
-  if (error && form.faults(path).length) return null;
-  if (error) return html`<p class="small error field wide" role="status">${error.message}</p>`;
-  if (!data) return null;
-  return html`<p class="small field wide words" role="status"><span>${data.description}</span>
-    <span class="muted">${data.fires.length ? `Next: ${data.fires.map((fire) => show(fire.time, 'short', zone)).join(' · ')}` : 'No fire is to come.'}</span></p>`;
+function First({ form, several }) {
+  const { schedule, timezone } = form.draft;
+  const words = useWords(form.draft, several ? schedule : '', timezone);
+  return html`<div class="fields">
+    <${Field} form=${form} field=${{
+      path: 'schedule', label: several ? 'Schedule 1' : 'Schedule', kind: 'text', mono: true, wide: true, empty: '', also: words.wrong('schedule'),
+      help: several ? `${HELP} Leave it empty where each has an environment of its own.` : HELP,
+    }} />
+    <${Words} words=${words} zone=${timezone} />
+    <${Field} form=${form} field=${{
+      path: 'timezone', label: several ? 'Zone of schedule 1' : 'Zone', kind: 'zone', empty: '', placeholder: 'UTC', also: words.wrong('timezone'),
+      help: `On whose clock it is read${several ? ', and of those without a zone of their own' : ''}.`,
+    }} />
+    <${Field} form=${form} field=${{ path: 'spread', label: 'Spread', kind: 'text', help: 'Starts later by a part of this that is drawn from the name, such as 30m.' }} />
+  </div>`;
+}
+
+function Further({ form, path, entry }) {
+  const zone = entry.timezone || form.draft.timezone;
+  const words = useWords(form.draft, entry.schedule, zone);
+  return html`
+    <${Field} form=${form} field=${{ path: `${path}.schedule`, label: 'Schedule', kind: 'text', mono: true, empty: '', required: true, also: words.wrong('schedule') }} />
+    <${Field} form=${form} field=${{ path: `${path}.timezone`, label: 'Zone', kind: 'zone', empty: '', placeholder: form.draft.timezone || 'UTC', also: words.wrong('timezone') }} />
+    <${Words} words=${words} zone=${zone} />
+    <${Field} form=${form} field=${{ path: `${path}.env`, label: 'Environment of its runs', kind: 'pairs', rows: 2, help: 'NAME=value, one a line.' }} />`;
+}
+
+/** One schedule in words, and its next fires, as it is typed. */
+function Words({ words, zone }) {
+  if (!words.data) return null;
+  const { description, fires } = words.data;
+  return html`<p class="small field wide words" role="status"><span>${description}</span>
+    <span class="muted">${fires.length ? `Next: ${fires.map((fire) => show(fire.time, 'short', zone)).join(' · ')}` : 'No fire is to come.'}</span></p>`;
 }
