@@ -48,7 +48,7 @@ MAX_BATCH = 256
 
 _ROWS = 128  # of one statement: SQLite binds at most 32,766 values, and long statements cost memory while kept prepared
 _SLICE = 100  # rows read at a time: well below 1 ms
-_LIST = """
+_LIST = """\
 SELECT NULL, NULL, revision FROM meta
 UNION ALL SELECT * FROM (SELECT key, value, revision FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?)
 """

@@ -282,7 +282,7 @@ class TestFailingDisk:
         store = SqliteStore(tmp_path / "store.db")
         await store.open()
         for _ in range(2):
-            failing.plan = [("SELECT key, value", sqlite3.SQLITE_IOERR_READ)]
+            failing.plan = [("SELECT NULL", sqlite3.SQLITE_IOERR_READ)]
             with pytest.raises(Unavailable, match="made to fail"):
                 await store.list("")
             failing.plan = [("SELECT value", sqlite3.SQLITE_CORRUPT)]
