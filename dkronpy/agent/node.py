@@ -21,6 +21,7 @@ from dkronpy.agent.listening import listen
 from dkronpy.agent.resources import StartError, check_port, lock, private_directory
 from dkronpy.agent.server import Server
 from dkronpy.agent.sinks import statsd_sinks
+from dkronpy.agent.supervisor import Supervisor
 from dkronpy.api.services import Keyring
 from dkronpy.catalog.mirror import ForeignValue
 from dkronpy.config import ConfigError, Loaded, Settings, changes
@@ -80,6 +81,7 @@ class Agent:
         self.settings = settings
         self._reload = reload
         self._hung_up = hung_up
+        self._supervisor = Supervisor(os.environ)
         self._stop = asyncio.Event()
         self._leaving = False
         self._tls: tls.Tls | None = None
@@ -223,7 +225,7 @@ class Agent:
         await listen(listeners, self._rpc(), settings.bind_host, settings.rpc_port, self._tls and self._tls.server)
         if self._server is None:
             log.info("dkron %s runs jobs", __version__, extra={"node": settings.node_name})
-            await self._stop.wait()
+            await self._until_stopped()
             self._node.detach(self._node.session)
             await self._node.end_runs()
             return
@@ -234,7 +236,7 @@ class Agent:
         log.info(
             "dkron %s serves http://%s, data in %s", __version__, settings.http_addr, settings.data_dir, extra=extra
         )
-        await self._stop.wait()
+        await self._until_stopped()
         self._server.leadership.stop()
         done, _ = await asyncio.wait([leading], timeout=HANDOVER)
         if not done:
@@ -242,6 +244,11 @@ class Agent:
             leading.cancel()
         self._node.detach(self._node.session)
         await self._node.end_runs()
+
+    async def _until_stopped(self) -> None:
+        self._supervisor.ready()
+        await self._stop.wait()
+        self._supervisor.stopping()
 
     def _rpc(self) -> web.Application:
         keys, name = self._gossip.keys, self.settings.node_name

@@ -74,6 +74,21 @@ def test_a_port_in_use_is_named(agent: Agent, make_agent: Callable[..., Agent]) 
     assert agent.reachable
 
 
+def test_systemd_is_told(make_agent: Callable[..., Agent], tmp_path: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as systemd:
+        systemd.bind(path := str(tmp_path / "notify"))
+        systemd.settimeout(60)
+        agent = make_agent(environment={"NOTIFY_SOCKET": path})
+        agent.launch()
+        assert systemd.recv(100) == b"READY=1"
+        assert agent.reachable
+        agent.wait_ready()
+        agent.job("env", 'test -z "$NOTIFY_SOCKET"')
+        assert agent.ended("env", agent.run("env"))["state"] == "success"
+        assert agent.terminate() == 0
+        assert systemd.recv(100) == b"STOPPING=1"
+
+
 def test_hup_reloads(make_agent: Callable[..., Agent], tmp_path: Path) -> None:
     tokens, config = tmp_path / "tokens", tmp_path / "dkron.yml"
 
