@@ -8,9 +8,12 @@ ZooKeeper's `sync`: they have what was answered to anyone before.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kazoo.security import CREATOR_ALL_ACL, OPEN_ACL_UNSAFE
 
@@ -18,7 +21,7 @@ from dkronpy.store.addresses import split_machine, tls_context
 from dkronpy.store.changes import Changes
 from dkronpy.store.contract import Store, TooLarge, Unavailable, check_size
 from dkronpy.store.zookeeper_replica import Replica
-from dkronpy.store.zookeeper_session import PORT, Session
+from dkronpy.store.zookeeper_session import PORT, Lost, Session
 from dkronpy.store.zookeeper_tree import MAX_REQUEST, weight
 from dkronpy.store.zookeeper_writer import Writer
 
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dkronpy.store.contract import Entry, Event, Guard, Operation, Page
+
+log = logging.getLogger(__name__)
+
+_AGAIN: Final = 0.2
+"""Seconds between tries to read the store as it is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +89,26 @@ class ZooKeeperStore(Store):
         writer = Writer(session, acl, self._timeout)
         replica = Replica(session, acl, writer.applied)
         try:
-            await replica.open()
+            await self._read(replica)
         except BaseException:
             await replica.close()
             await session.close()
             raise
         self._opened = _Parts(session, replica, writer, Changes(replica, self._patience))
+
+    async def _read(self, replica: Replica) -> None:
+        """A machine that was reached and then loses a request, since it is slow at the moment, is asked again."""
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                await replica.open()
+            except Lost as error:
+                if time.monotonic() > end:
+                    raise
+                log.info("the store in ZooKeeper can't be read yet, trying again: %s", error)
+                await asyncio.sleep(_AGAIN)
+            else:
+                return
 
     async def close(self) -> None:
         parts, self._opened = self._opened, None

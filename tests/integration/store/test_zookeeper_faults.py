@@ -25,6 +25,8 @@ from dkronpy.store.contract import (
     Unavailable,
 )
 from dkronpy.store.zookeeper import ZooKeeperStore
+from dkronpy.store.zookeeper_replica import Replica
+from dkronpy.store.zookeeper_session import Lost
 from tests.support.machine import measured
 from tests.support.proxy import Proxy
 from tests.support.servers import CALM, shared
@@ -51,6 +53,22 @@ def short_log(monkeypatch: pytest.MonkeyPatch) -> int:
     """How many batches are kept."""
     monkeypatch.setattr(tree, "LOG_NODES", 30)
     return 30
+
+
+async def test_a_machine_that_is_slow_as_the_store_is_opened_is_asked_again(
+    server: ZooKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, tries = Replica.open, itertools.count(1)
+
+    async def slow(replica: Replica) -> None:
+        if next(tries) < 3:
+            raise Lost("ZooKeeper did not answer within 2 s")
+        await read(replica)
+
+    monkeypatch.setattr(Replica, "open", slow)
+    async with connected(server.address) as store:
+        assert await store.get("nothing") is None
+    assert next(tries) == 4
 
 
 def connected(*machines: str, timeout: float = CALM) -> AbstractAsyncContextManager[Store]:
