@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from aiohttp import ClientError, web
 
@@ -13,6 +12,7 @@ from dkronpy.dispatch.lane import LocalLane
 from dkronpy.dispatch.leader import Leader
 from dkronpy.model.lane import Attach, ToLeader, ToNode
 from dkronpy.model.member import Member
+from dkronpy.rpc import server
 from dkronpy.rpc.auth import Keys
 from dkronpy.rpc.channel import MAX_FRAME, Channel, ChannelError, answer, converse, greet
 from dkronpy.rpc.dialer import Dialer
@@ -85,22 +85,17 @@ async def _use(leader: Leader, channel: Channel[ToLeader]) -> None:
         leader.detach(lane)
 
 
-def door(node: Node, keys: Keys) -> Callable[[web.Request], Any]:
+def door(node: Node, keys: Keys) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of `PATH` on a node's RPC port."""
 
-    async def handle(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT)
-        await socket.prepare(request)
+    async def serve(socket: web.WebSocketResponse) -> None:
         try:
             channel: Channel[ToNode] = await answer(socket, KIND, node.name, keys, ToNode)
             await _serve(node, channel)
         except (ChannelError, StaleEpoch, OSError) as error:
             log.info("a leader's lane has ended: %s", error, extra={"node": node.name})
-        finally:
-            await socket.close()
-        return socket
 
-    return handle
+    return server.door(serve, max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT)
 
 
 async def _serve(node: Node, channel: Channel[ToNode]) -> None:

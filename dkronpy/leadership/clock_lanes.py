@@ -11,6 +11,7 @@ from aiohttp import ClientError, web
 
 from dkronpy.leadership.clocks import Clocks
 from dkronpy.model.member import Member
+from dkronpy.rpc import server
 from dkronpy.rpc.auth import Keys
 from dkronpy.rpc.channel import ChannelError, Offset, answer, greet
 from dkronpy.rpc.dialer import Dialer
@@ -74,15 +75,10 @@ def door(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of `PATH`: greets, which tells the time, and hangs up."""
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(max_msg_size=MAX_FRAME)
-        await socket.prepare(request)
+    async def serve(socket: web.WebSocketResponse) -> None:
         try:
             await answer(socket, KIND, name, keys, int, clock)
         except ChannelError as error:
             log.debug("a clock was not compared: %s", error, extra={"node": name})
-        finally:
-            await socket.close()
-        return socket
 
-    return handle
+    return server.door(serve, max_msg_size=MAX_FRAME)

@@ -11,6 +11,7 @@ machine) does not take that for the silence of others: it listens for a while be
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection
 from typing import Any, Final, cast
@@ -47,6 +48,9 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
 }
 """The messages that pass, with their fields. All others of pysyncobj's (commands, snapshots) would carry data."""
 _NO_OP: Final = b"\x01"
+
+# What pysyncobj tells is about a log and what was made of it ("may have diverged", say), and here both are empty.
+logging.getLogger("pysyncobj").setLevel(logging.CRITICAL + 1)
 
 
 class BadMessage(ValueError):

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import ClientError, web
 
+from dkronpy.rpc import server
 from dkronpy.rpc.auth import Keys
 from dkronpy.rpc.channel import Channel, ChannelError, answer, converse, greet
 from dkronpy.rpc.dialer import Dialer
@@ -18,8 +19,9 @@ log = logging.getLogger(__name__)
 PATH = "/lanes/election"
 KIND = "election"
 MAX_FRAME = 1 << 16
-HEARTBEAT = 2.0
-"""Seconds between pings; a lane whose ping is not answered within half of it is over."""
+HEARTBEAT = 4.0
+"""Seconds between pings; a lane whose ping is not answered within half of it is over. That is longer than the
+standstill of a machine that the election forgives; a leader's silence is noticed much earlier."""
 AGAIN = 0.2
 """Seconds between tries to reach a server."""
 
@@ -86,16 +88,11 @@ def door(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of `PATH`: passes on what peers send."""
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT)
-        await socket.prepare(request)
+    async def serve(socket: web.WebSocketResponse) -> None:
         try:
             channel: Channel[Message] = await answer(socket, KIND, name, keys, Message)
             await converse(channel, lambda message: receive(channel.peer, message))
         except ChannelError as error:
             log.debug("an election lane has ended: %s", error, extra={"node": name})
-        finally:
-            await socket.close()
-        return socket
 
-    return handle
+    return server.door(serve, max_msg_size=MAX_FRAME, heartbeat=HEARTBEAT)

@@ -3,6 +3,9 @@ with that."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from aiohttp import web
 
 from dkronpy import __version__
@@ -22,3 +25,24 @@ def build(node: str) -> web.Application:
     app = web.Application()
     app.router.add_get("/hello", hello)
     return app
+
+
+def door(
+    serve: Callable[[web.WebSocketResponse], Awaitable[None]], **options: Any
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler of a lane's path: `serve` has the socket of a peer, which is closed in the end. `options` are of
+    aiohttp's WebSocketResponse."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(**options)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            return web.Response()  # which nobody gets: the peer hung up before it was greeted
+        try:
+            await serve(socket)
+        finally:
+            await socket.close()
+        return socket
+
+    return handle

@@ -9,12 +9,12 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from dkronpy.rpc.auth import NONCE_BYTES
 from dkronpy.rpc.channel import Channel, ChannelError, Hello, Welcome, answer, converse, greet
-from dkronpy.rpc.server import PROTOCOL_NEWEST, PROTOCOL_OLDEST
+from dkronpy.rpc.server import PROTOCOL_NEWEST, PROTOCOL_OLDEST, door
 
 OLD, NEW, OTHER = (os.urandom(16) for _ in range(3))
 
@@ -111,3 +111,23 @@ async def test_neighbouring_releases_agree_on_the_newest_version_that_both_speak
 async def test_a_greeting_of_a_later_release_may_say_more() -> None:
     hello = msgspec.msgpack.encode([*msgspec.structs.astuple(Hello("test", 1, 9, "n", b"x" * 32)), "news"])
     assert msgspec.msgpack.decode(hello, type=Hello).newest == 9
+
+
+async def test_a_peer_that_hung_up_before_it_was_greeted_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    served: list[web.WebSocketResponse] = []
+
+    async def serve(socket: web.WebSocketResponse) -> None:
+        served.append(socket)
+
+    async def lost(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return await door(serve)(request)
+
+    app = web.Application()
+    app.router.add_get("/", lost)
+    async with TestClient(TestServer(app)) as client:
+        with pytest.raises(ClientError):
+            await client.ws_connect("/")
+    assert served == []
+    assert "Error" not in caplog.text
