@@ -207,7 +207,7 @@ class Cluster:
             if not node.alive:
                 self.launch(node)
         for server in self.servers:
-            until(lambda node=server: self._knows_all(node), 90, f"{server.name} knows all members and a leader")
+            until(lambda node=server: self._knows_all(node), 300, f"{server.name} knows all members and a leader")
 
     def launch(self, node: ClusterNode) -> None:
         """Start one node, which joins the others."""

@@ -5,9 +5,12 @@ It needs root and iproute2; `permitted` tells whether it can be had.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 _SUBNET = "198.18.77"  # of the range that is set aside for measurements
 _SWITCH = "dkron-switch"
@@ -48,11 +51,13 @@ class Network:
     """The switch and the namespaces of the nodes added; gone after `clean_up`. `address` is this machine's in it."""
 
     def __init__(self) -> None:
+        self._turn = (Path(tempfile.gettempdir()) / "dkronpy-test-network").open("w")
+        fcntl.flock(self._turn, fcntl.LOCK_EX)  # the names are the same for all: one at a time on this machine
         self.address = f"{_SUBNET}.1"
         self._addresses: dict[str, str] = {}
         self._cut: list[tuple[str | None, str]] = []
         """From whose packets (None: this machine's), to which address, lead to nobody."""
-        self.clean_up()  # what a run that was killed has left
+        self._remove()  # what a run that was killed has left
         _run("ip", "netns", "add", _SWITCH)
         _ip(_SWITCH, "link add bridge type bridge")
         _ip(_SWITCH, "link set bridge up")
@@ -105,6 +110,10 @@ class Network:
         _run("ip", *space, "neigh", action, address, *place, *more)
 
     def clean_up(self) -> None:
+        self._remove()
+        self._turn.close()
+
+    def _remove(self) -> None:
         for line in _run("ip", "netns", "list").stdout.splitlines():
             if line.startswith("dkron-"):
                 _run("ip", "netns", "del", line.split()[0])
