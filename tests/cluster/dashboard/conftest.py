@@ -27,6 +27,11 @@ class Dashboard:
     def origin(self) -> str:
         return f"http://{self.server.host}:{self.server.port}"
 
+    def move(self, server: ClusterNode) -> None:
+        """Show the dashboard of another server from now on. Nothing was asked of others by that of the one before."""
+        assert self.browser.strangers(self.origin) == []
+        self.server = server
+
     def open(self, view: str) -> None:
         """Show a view: what stands after `#`."""
         self.browser.open(f"{self.origin}/ui/#{view}")

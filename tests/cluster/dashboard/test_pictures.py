@@ -70,7 +70,7 @@ def test_pictures(dashboard: Dashboard, tmp_path: Path) -> None:
     folder.mkdir(exist_ok=True)
     # a server whose overview nobody has asked for yet: it counts what is in the history now
     shown = [dashboard.server, *(server for server in dashboard.cluster.servers if server.alive)][-1]
-    dashboard.server = shown
+    dashboard.move(shown)
     run = fill(dashboard)
     views = {
         "overview": ("/", "one of each job"),

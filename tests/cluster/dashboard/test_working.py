@@ -30,7 +30,7 @@ def test_create_run_watch_through_a_failover_kill_and_read_why(dashboard: Dashbo
     # The one that dies is not the one that is shown: which of them leads may have changed.
     while (leader := cluster.wait_for_leader()) is dashboard.server:
         view = browser.script("return location.hash.slice(1)")
-        dashboard.server = cluster.follower()
+        dashboard.move(cluster.follower())
         dashboard.open(view)
         browser.shows("line 5", "live")
     leader.kill()
