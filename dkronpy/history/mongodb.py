@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
+from pymongo.monitoring import ServerHeartbeatListener
 from pymongo.uri_parser import parse_uri
 
 from dkronpy.history.contract import HistoryError, HistoryFull
@@ -15,6 +18,12 @@ from dkronpy.history.server import ANSWER_TIMEOUT, CONNECT_TIMEOUT, HistoryAway,
 from dkronpy.history.work import drive_async
 
 if TYPE_CHECKING:
+    from pymongo.monitoring import (
+        ServerHeartbeatFailedEvent,
+        ServerHeartbeatStartedEvent,
+        ServerHeartbeatSucceededEvent,
+    )
+
     from dkronpy.history.work import Make, T
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -41,6 +50,37 @@ _FULL: Final = frozenset({14031, 16020})
 _SPARSE: Final = frozenset({"uncounted"})
 
 
+class _Looks(ServerHeartbeatListener):
+    """When the client looks how a server is, for which it may connect."""
+
+    def __init__(self) -> None:
+        self._under_way: set[object] = set()
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def started(self, event: ServerHeartbeatStartedEvent) -> None:
+        if not event.awaited:  # else it waits for news, over a connection that it has
+            self._under_way.add(event.connection_id)
+            self._none.clear()
+
+    def succeeded(self, event: ServerHeartbeatSucceededEvent) -> None:
+        self._ended(event.connection_id)
+
+    def failed(self, event: ServerHeartbeatFailedEvent) -> None:
+        self._ended(event.connection_id)
+
+    def _ended(self, server: object) -> None:
+        self._under_way.discard(server)
+        if not self._under_way:
+            self._none.set()
+
+    async def over(self) -> None:
+        """Wait until none is under way, for as long as one may take."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await self._none.wait()
+
+
 class MongoHistory(ServerHistory[Database]):
     """A history in the database `mongodb://USER:PASSWORD@HOST:PORT/DATABASE`, with options as MongoDB's URIs have them
     (`replicaSet`, `tls`, `tlsCAFile`, ...). Raises ValueError for another URI."""
@@ -54,16 +94,19 @@ class MongoHistory(ServerHistory[Database]):
             raise ValueError(f"not a URI of MongoDB: {error}") from error
         self._dsn = dsn
         self._client: AsyncMongoClient[dict[str, Any]] | None = None
+        self._looks = _Looks()
         self._unsettled = True
 
     async def _connect(self) -> Database:
         """The client keeps connections of its own, and makes new ones by itself."""
         if self._client is None:
+            self._looks = _Looks()
             self._client = AsyncMongoClient(
                 self._dsn,
                 w="majority",
                 journal=True,
                 appname="dkronpy",
+                event_listeners=[self._looks],
                 serverSelectionTimeoutMS=int(CONNECT_TIMEOUT * 1000),
                 connectTimeoutMS=int(CONNECT_TIMEOUT * 1000),
                 socketTimeoutMS=int(ANSWER_TIMEOUT * 1000),
@@ -79,6 +122,7 @@ class MongoHistory(ServerHistory[Database]):
         await super().close()
         client, self._client = self._client, None
         if client is not None:
+            await self._looks.over()  # pymongo would cancel it, and leave the socket open on which it connects
             await client.close()
 
     async def _migrate(self, connection: Database) -> None:

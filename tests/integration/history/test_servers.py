@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,27 @@ async def test_nobody_there(kind: type[Any], caplog: pytest.LogCaptureFixture, m
     await history.close()
     assert "the history is away" in caplog.text
     assert "geheim" not in caplog.text
+
+
+async def test_closed_while_it_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sockets are closed too."""
+    made: list[socket.socket] = []
+    connects = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
+
+    async def connected(made_now: socket.socket, address: Any) -> None:
+        made.append(made_now)
+        connects.set()
+        await connect(made_now, address)
+
+    monkeypatch.setattr(loop, "sock_connect", connected)
+    history = MongoHistory(f"mongodb://127.0.0.1:{free_port()}/dkron")
+    opening = asyncio.create_task(history._connect())
+    await connects.wait()
+    await history.close()
+    await asyncio.gather(opening, return_exceptions=True)
+    assert [each.fileno() for each in made] == [-1] * len(made)
 
 
 @pytest.mark.parametrize("kind", [Postgres, MariaDb])
