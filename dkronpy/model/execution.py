@@ -176,7 +176,7 @@ class Execution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def trigger_type(self) -> str:
         """What started it, in a word: the free text that came with the trigger, or its kind."""
-        return (self.origin and self.origin.type) or self.trigger.value
+        return self.origin.type if self.origin is not None and self.origin.type else self.trigger.value
 
     @property
     def success(self) -> bool:

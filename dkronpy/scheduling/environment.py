@@ -56,6 +56,8 @@ def _clean(text: str) -> str:
 def _previous(env: dict[str, str], state: JobState) -> None:
     """PREVIOUS_…, PREVIOUS_GOOD_… and PREVIOUS_BAD_…: the job's executions that ended last, in all and by how."""
     good, bad = state.last_good, state.last_bad
+    if good is None and bad is None:
+        return
     last = good if bad is None or (good is not None and good.finished >= bad.finished) else bad
     for mark, prefix in ((good, "PREVIOUS_GOOD"), (bad, "PREVIOUS_BAD")):
         if mark is None:

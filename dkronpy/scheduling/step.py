@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from dkronpy.model.execution import Execution
 from dkronpy.model.job import JobState
 from dkronpy.model.lane import Kill
@@ -27,8 +29,7 @@ NAME_SIZE = 100
 """Estimated bytes of another job's name, with what is said of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, gc=False):
     """Start this run on that spool. Sent only after the commit of the step that holds it."""
 
     run: RunSpec
@@ -81,10 +82,11 @@ class Step:
     def put_group(self, group: Group) -> None:
         """The group's record as it is now."""
         key = (group.job, group.group)
-        size = RECORD_SIZE * len(group.executions)
-        if group.env:
-            size += sum(len(k) + len(v) for k, v in group.env.items())
-        size += group.returned + NAME_SIZE * len(group.children)
+        size = RECORD_SIZE * len(group.executions) + NAME_SIZE * len(group.children)
+        for execution in group.executions.values():
+            size += len(execution.return_data)
+        for name, value in group.env.items():
+            size += len(name) + len(value)
         if (origin := group.origin) is not None:
             size += len(origin.description) + len(origin.data) + NAME_SIZE * len(origin.parents)
         self.size += size - self._group_sizes.get(key, 0)

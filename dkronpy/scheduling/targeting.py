@@ -75,6 +75,7 @@ def select(
     near = [name for name in names if name in reachable]
     if limit == 1 and near:
         return [rng.choice(near)]
-    far = [name for name in names if name not in reachable]
     picked = rng.sample(near, min(limit, len(near)))
-    return sorted(picked + rng.sample(far, limit - len(picked)))
+    if len(picked) < limit:
+        picked += rng.sample([name for name in names if name not in reachable], limit - len(picked))
+    return sorted(picked)

@@ -69,7 +69,10 @@ class Waiting:
 
     def free(self, names: Iterable[str]) -> str | None:
         """The first of these concurrency groups with a free place."""
-        return next((name for name in names if self._taken[name] < self.limits.get(name, UNDEFINED)), None)
+        for name in names:
+            if self._taken[name] < self.limits.get(name, UNDEFINED):
+                return name
+        return None
 
     def limit(self, name: str, places: int | None) -> None:
         """The places in a concurrency group have changed; None: nobody defines it any more."""

@@ -14,9 +14,10 @@ NS = 1_000_000_000
 
 def days(text: str) -> list[date]:
     schedule, found = parse(text, "UTC"), list[date]()
-    fire: int | None = -1
-    while fire is not None and (fire := schedule.next(fire)) is not None:
+    fire = schedule.next(-1)
+    while fire is not None:
         found.append(datetime.fromtimestamp(fire // NS, UTC).date())
+        fire = schedule.next(fire)
     return found
 
 
