@@ -11,7 +11,7 @@ from aiohttp import web
 from dkronpy.api.answers import answer
 from dkronpy.api.context import Context
 from dkronpy.api.errors import Problem, invalid
-from dkronpy.api.requests import by, json_object
+from dkronpy.api.requests import by, json_object, present
 from dkronpy.api.shapes import time_or_null
 from dkronpy.model.execution import Execution
 from dkronpy.model.fields import MAX_TEXT, check_group_name
@@ -38,6 +38,7 @@ class GroupShape(msgspec.Struct, frozen=True):
     defined: bool
     updated_at: str | None
     updated_by: str
+    source: str
     running: list[HolderShape]
     waiting: list[HolderShape]
 
@@ -78,14 +79,16 @@ class GroupRoutes:
         if body.get("name") not in (None, name):
             raise invalid(("name", f"must be {name!r}, as in the path"))
         places, description = _places(body), _description(body)
-        created = await self._jobs.define_group(name, places, description, by=by(request))
+        created = await self._jobs.define_group(
+            name, places, description, by=by(request), take=present(request, "take")
+        )
         return answer(request, self._shape(name, *self._users()), status=201 if created else 200)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Undefine a group: while jobs name it, it has one place."""
         name = request.match_info["group"]
         shape = self._shape(name, *self._users())
-        if not await self._jobs.undefine_group(name):
+        if not await self._jobs.undefine_group(name, take=present(request, "take")):
             raise _unknown(name)
         return answer(request, shape)
 
@@ -127,6 +130,7 @@ class GroupRoutes:
             defined=found is not None,
             updated_at=time_or_null(group.since),
             updated_by=group.by,
+            source=group.source,
             running=_holders(held.get(name, {})),
             waiting=_holders(waiting.get(name, {})),
         )

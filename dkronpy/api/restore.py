@@ -44,7 +44,7 @@ class RestoreRoutes:
         backup = _checked(decode(await _file(request)))
         for name in backup:
             if (held := self._mirror.jobs.get(name)) is not None and held.value.source:
-                raise Owned(held.value)
+                raise Owned.job(held.value)
         who = by(request)
         for generation in self._generations(backup):
             for start in range(0, len(generation), _AT_ONCE):

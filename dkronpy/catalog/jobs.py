@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 import msgspec
 
@@ -54,11 +55,19 @@ class HasDependents(JobError):
 
 
 class Owned(JobError):
-    """The job comes from a directory, which alone changes it."""
+    """`what`, a job or a concurrency group, comes from a directory, which alone changes it; `command` takes it over."""
 
-    def __init__(self, job: Job) -> None:
-        told = f"job {job.name!r} comes from the directory {job.source} on the servers: change it there"
-        super().__init__("source", f"{told}, or take it over (dkron job take {job.name}, ?take=true)")
+    def __init__(self, what: str, source: str, command: str) -> None:
+        told = f"{what} comes from the directory {source} on the servers: change it there"
+        super().__init__("source", f"{told}, or take it over ({command}, ?take=true)")
+
+    @classmethod
+    def job(cls, job: Job) -> Self:
+        return cls(f"job {job.name!r}", job.source, f"dkron job take {job.name}")
+
+    @classmethod
+    def group(cls, name: str, group: ConcurrencyGroup) -> Self:
+        return cls(f"concurrency group {name!r}", group.source, f"dkron group set {name!r} --take")
 
 
 class EditConflict(JobError):
@@ -136,7 +145,7 @@ class Jobs:
             now = self._now()
             job = make(old)
             if old is not None and old.source not in ("", job.source) and not take:
-                raise Owned(old)
+                raise Owned.job(old)
             guards = [Guard(keys.job(name), 0 if held is None else held.revision)]
             if old is not None:
                 before = old.since
@@ -189,7 +198,7 @@ class Jobs:
                 raise JobNotFound(name)
             _expected(held, expect)
             if held.value.source not in ("", source) and not take:
-                raise Owned(held.value)
+                raise Owned.job(held.value)
             if children := self._mirror.children.get(name):
                 raise HasDependents(
                     "dependent_jobs",
@@ -291,22 +300,30 @@ class Jobs:
                 return True
         return False
 
-    async def define_group(self, name: str, places: int, description: str, *, by: str) -> bool:
-        """Let a concurrency group have so many places. Returns whether it is new."""
+    async def define_group(
+        self, name: str, places: int, description: str, *, by: str, source: str = "", take: bool = False
+    ) -> bool:
+        """Let a concurrency group have so many places. Returns whether it is new. One that comes from a directory is
+        changed only with that as `source`, or with `take`. Raises Owned."""
         key = self._keys.concurrency_group(name)
         while True:
             held = self._mirror.limits.get(name)
-            new = ConcurrencyGroup(places, description, self._now(), by)
+            if held is not None and held.value.source not in ("", source) and not take:
+                raise Owned.group(name, held.value)
+            new = ConcurrencyGroup(places, description, self._now(), by, source)
             if (
                 await self._commit([Guard(key, 0 if held is None else held.revision)], [Put(key, encode(new))])
                 is not None
             ):
                 return held is None
 
-    async def undefine_group(self, name: str) -> bool:
-        """Let a concurrency group have one place again. Returns whether it was defined."""
+    async def undefine_group(self, name: str, *, source: str = "", take: bool = False) -> bool:
+        """Let a concurrency group have one place again. Returns whether it was defined. Raises Owned, as
+        `define_group`."""
         key = self._keys.concurrency_group(name)
         while (held := self._mirror.limits.get(name)) is not None:
+            if held.value.source not in ("", source) and not take:
+                raise Owned.group(name, held.value)
             if await self._commit([Guard(key, held.revision)], [Delete(key)]) is not None:
                 return True
         return False

@@ -47,7 +47,9 @@ def run_agent(_context: Context, arguments: Namespace) -> int:
         return Exit.OK
 
     hung_up: list[int] = []
-    signal.signal(signal.SIGHUP, lambda number, _: hung_up.append(number))  # until the node is up: HUP ends nobody
+    # Until the node is up no HUP and no USR1 ends it. It looks for triggers then by itself.
+    signal.signal(signal.SIGHUP, lambda number, _: hung_up.append(number))
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: None)
 
     def load() -> config.Loaded:
         return config.load(given, os.environ)

@@ -31,6 +31,8 @@ def add_commands(commands: Subcommands) -> None:
     define.add_argument("--max", type=int, required=True, metavar="NUMBER", help="how many runs may be in flight")
     define.add_argument("--description", default="", metavar="TEXT")
     delete = add_command(group, "delete", undefine_group, "undefine a concurrency group: it has one place again")
+    for command in (define, delete):
+        command.add_argument("--take", action="store_true", help="take it over from the directory on the servers")
     for command in (show, define, delete):
         command.add_argument("group", metavar="GROUP")
 
@@ -58,13 +60,14 @@ def show_group(context: Context, arguments: Namespace) -> Exit:
 
 
 def define_group(context: Context, arguments: Namespace) -> Exit:
-    found = context.client.define_group(arguments.group, arguments.max, arguments.description)
+    found = context.client.define_group(arguments.group, arguments.max, arguments.description, take=arguments.take)
     context.output.done(found, f"{arguments.group} has {arguments.max} places.")
     return Exit.OK
 
 
 def undefine_group(context: Context, arguments: Namespace) -> Exit:
-    context.output.done(context.client.undefine_group(arguments.group), f"{arguments.group} is not defined any more.")
+    found = context.client.undefine_group(arguments.group, take=arguments.take)
+    context.output.done(found, f"{arguments.group} is not defined any more.")
     return Exit.OK
 
 

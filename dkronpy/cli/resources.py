@@ -151,7 +151,7 @@ KINDS: Final = {
         _check_group,
         _write_group,
         frozenset({"max", "description"}),
-        frozenset({"defined", "updated_at", "updated_by", "running", "waiting"}),
+        frozenset({"defined", "updated_at", "updated_by", "source", "running", "waiting"}),
         {"description": ""},
     ),
     "calendar": _Kind(

@@ -180,14 +180,16 @@ class Client:
     def group(self, name: str) -> ConcurrencyGroup:
         return cast("ConcurrencyGroup", self._ask("GET", f"/v1/groups/{quote(name, safe='')}"))
 
-    def define_group(self, name: str, places: int, description: str = "") -> ConcurrencyGroup:
-        """Define a concurrency group, or change it."""
+    def define_group(self, name: str, places: int, description: str = "", *, take: bool = False) -> ConcurrencyGroup:
+        """Define a concurrency group, or change it; with `take` also one that comes from a directory on the servers."""
         body = {"max": places, "description": description}
-        return cast("ConcurrencyGroup", self._ask("PUT", f"/v1/groups/{quote(name, safe='')}", body=body))
+        query = {"take": "true"} if take else None
+        return cast("ConcurrencyGroup", self._ask("PUT", f"/v1/groups/{quote(name, safe='')}", query=query, body=body))
 
-    def undefine_group(self, name: str) -> ConcurrencyGroup:
-        """Returns it as it was."""
-        return cast("ConcurrencyGroup", self._ask("DELETE", f"/v1/groups/{quote(name, safe='')}"))
+    def undefine_group(self, name: str, *, take: bool = False) -> ConcurrencyGroup:
+        """Returns it as it was. With `take` also one that comes from a directory on the servers."""
+        query = {"take": "true"} if take else None
+        return cast("ConcurrencyGroup", self._ask("DELETE", f"/v1/groups/{quote(name, safe='')}", query=query))
 
     # calendars
 

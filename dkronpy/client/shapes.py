@@ -74,6 +74,7 @@ class ConcurrencyGroup(TypedDict):
     defined: bool
     updated_at: str | None
     updated_by: str
+    source: str
     running: list[GroupUse]
     waiting: list[GroupUse]
 

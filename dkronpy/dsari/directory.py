@@ -24,6 +24,7 @@ from dkronpy.dsari.jobs import checked, documents
 from dkronpy.dsari.problems import ConfigRefused
 from dkronpy.dsari.reading import Merged, read, signature
 from dkronpy.model.job import Job
+from dkronpy.model.records import ConcurrencyGroup
 from dkronpy.model.source import SourceReport, SourceState
 from dkronpy.store.contract import StoreError
 
@@ -142,12 +143,8 @@ class JobDirectory:
     async def _apply(self, content: Content) -> list[str] | None:
         """Write what differs. Returns what could not be done; None where a newer content has come to hold meanwhile.
         Raises StoreError."""
-        source, wanted = self.report.directory, content.jobs
-        for name, places in content.config.groups.items():
-            limit = self._mirror.limits.get(name)
-            if limit is None or limit.value.max != places:
-                description = "" if limit is None else limit.value.description
-                await self._jobs.define_group(name, places, description, by=self._by)
+        source, wanted, groups = self.report.directory, content.jobs, content.config.groups
+        found = [await self._define(name, places) for name, places in groups.items()]
 
         async def put(name: str) -> None:
             await self._put(wanted[name])
@@ -159,15 +156,30 @@ class JobDirectory:
         def holds() -> bool:
             return self._sources.holds(source, content.merged.digest)
 
-        problems = await _each(wanted, put, holds)
+        problems = [problem for problem in found if problem] + await _each(wanted, put, holds)
         gone = [n for n, held in self._mirror.jobs.items() if held.value.source == source and n not in wanted]
         problems += await _each(gone, delete, holds)
         if not holds():
             return None
         for name, limit in list(self._mirror.limits.items()):
-            if limit.value.by == self._by and name not in content.config.groups:
-                await self._jobs.undefine_group(name)
+            if limit.value.source == source and name not in groups:
+                await self._jobs.undefine_group(name, source=source)
         return problems
+
+    async def _define(self, name: str, places: int) -> str:
+        """Define a concurrency group. Returns why that can't be, or an empty text. Raises StoreError."""
+        held, source = self._mirror.limits.get(name), self.report.directory
+        old = ConcurrencyGroup(places) if held is None else held.value
+        if held is not None and not old.source and old.max != places:
+            return (
+                f"concurrency group {name}: one of this name is there and does not come from this directory: delete it"
+            )
+        try:
+            if held is None or (old.max, old.source) != (places, source):
+                await self._jobs.define_group(name, places, old.description, by=self._by, source=source)
+        except JobError as error:
+            return f"concurrency group {name}: {error}"
+        return ""
 
     async def _put(self, job: Job) -> None:
         """Raises JobError, StoreError."""

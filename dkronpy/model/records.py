@@ -149,6 +149,8 @@ class ConcurrencyGroup(msgspec.Struct, frozen=True, gc=False, omit_defaults=True
     description: str = ""
     since: int = 0
     by: str = ""
+    source: str = ""
+    """The directory on the servers that defines it, and alone changes it; empty: none."""
 
 
 class Clear(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -186,6 +186,39 @@ async def test_only_the_directory_changes_its_jobs(node: ApiNode, tmp_path: Path
         assert "report" in node.mirror.jobs, "it is made again"
 
 
+async def test_only_the_directory_changes_its_groups(node: ApiNode, tmp_path: Path) -> None:
+    path = tmp_path / "etc"
+    write(path, TWO)
+    one = directory(node, path)
+
+    async def reloaded() -> None:
+        before = one.report.at
+        one.reload()
+        await until(lambda: one.report.at > before)
+
+    async with running(one), TestClient(TestServer(node.app)) as api:
+        await until(lambda: one.report.state is SourceState.APPLIED)
+        async with api.get("/v1/groups/db") as response:
+            assert (await response.json())["source"] == str(path)
+        for method, body in (("PUT", {"max": 7}), ("DELETE", None)):
+            told = await problem(await api.request(method, "/v1/groups/db", json=body), 409, "source")
+            assert f"comes from the directory {path} on the servers: change it there" in told
+        assert node.mirror.limits["db"].value.max == 2
+        async with api.put("/v1/groups/db?take", json={"max": 7}) as response:
+            assert ((await response.json())["source"], response.status) == ("", 200)
+        await reloaded()
+        assert node.mirror.limits["db"].value.max == 7, "it is a user's now"
+        assert [told[:21] for told in one.report.problems] == ["concurrency group db:"]
+        async with api.put("/v1/groups/db", json={"max": 2}) as response:
+            assert response.status == 200
+        await reloaded()
+        assert (node.mirror.limits["db"].value.source, one.report.problems) == (str(path), ()), "it is alike"
+        async with api.delete("/v1/groups/db?take=true") as response:
+            assert response.status == 200
+        await reloaded()
+        assert node.mirror.limits["db"].value.max == 2, "it is made again"
+
+
 async def test_a_job_that_is_there_alike_is_adopted(node: ApiNode, tmp_path: Path) -> None:
     path = tmp_path / "etc"
     write(path, TWO)

@@ -650,11 +650,12 @@ def test_the_agent_gets_its_arguments_untouched(dkron: Dkron, monkeypatch: pytes
     def run(loaded: Any, *, reload: Callable[[], Any], hung_up: Callable[[], bool]) -> int:
         before = hung_up()
         os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGUSR1)  # would end this process
         seen.append((loaded, reload(), before, hung_up()))
         return 7
 
     monkeypatch.setattr(dkronpy.agent, "run", run)
-    ours = signal.getsignal(signal.SIGHUP)
+    ours = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGUSR1)}
     result = dkron(
         "agent",
         "--server",
@@ -668,7 +669,8 @@ def test_the_agent_gets_its_arguments_untouched(dkron: Dkron, monkeypatch: pytes
         "--allow-unauthenticated",
     )
 
-    signal.signal(signal.SIGHUP, ours)
+    for number, handler in ours.items():
+        signal.signal(number, handler)
     assert result.code == 7
     loaded, again, *hung_up = seen[0]
     assert hung_up == [False, True]

@@ -44,6 +44,7 @@ GROUPS = [
         "defined": bool(about),
         "updated_at": None,
         "updated_by": "",
+        "source": "",
         "running": [{"job": "backup", "group": 1, "since": "2026-11-21T11:00:00Z"}][:places],
         "waiting": [{"job": f"job{number}", "group": 1, "since": None} for number in range(waiting)],
     }

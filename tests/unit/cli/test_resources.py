@@ -22,7 +22,7 @@ max: 3
 ---
 {name: backup, schedule: "@daily", executor: shell, executor_config: {command: date}, calendars: [company]}
 """
-GROUP = {"name": "database", "max": 1, "description": "", "defined": True, "running": [], "waiting": []}
+GROUP = {"name": "database", "max": 1, "description": "", "defined": True, "source": "", "running": [], "waiting": []}
 CALENDAR = {
     "name": "company",
     "description": "",
