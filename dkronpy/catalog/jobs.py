@@ -163,6 +163,8 @@ class Jobs:
                     Put(keys.job(name), encode(job)),
                     Put(keys.edit(name, since), encode(Edit(since, by, job))),
                 ]
+                if not set(job.parents) <= set(() if old is None else old.parents):
+                    operations.append(Put(keys.lineage, f"{since} {name}".encode()))
                 if old is None and state is not None and name not in self._mirror.states:
                     # Figures in the history are of an earlier job.
                     state = msgspec.structs.replace(state, figures=Figures(origin=since))
@@ -193,6 +195,10 @@ class Jobs:
 
         Raises JobNotFound, HasDependents, Owned, EditConflict."""
         while True:
+            # A child may come by another server: this one must know of all that were there by then.
+            mark = await self._store.get(self._keys.lineage)
+            lineage = 0 if mark is None else mark.revision
+            await self._mirror.reached(lineage)
             held = self._mirror.jobs.get(name)
             if held is None:
                 raise JobNotFound(name)
@@ -206,7 +212,7 @@ class Jobs:
                     "delete those first, or take it out of their parents",
                 )
             since = max(self._now(), held.value.since + 1)
-            guards = [Guard(self._keys.job(name), held.revision)]
+            guards = [Guard(self._keys.job(name), held.revision), Guard(self._keys.lineage, lineage)]
             operations = [Delete(self._keys.job(name)), Put(self._keys.edit(name, since), encode(Edit(since, by)))]
             if name in self._mirror.backfills:
                 operations.append(Delete(self._keys.backfill(name)))

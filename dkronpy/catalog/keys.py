@@ -67,6 +67,8 @@ class Keys:
         self.link_secret = f"{self.root}linkkey"
         self.epoch = f"{self.root}leader/epoch"
         self.lease = f"{self.root}lease"
+        self.lineage = f"{self.root}lineage"
+        """A mark, written anew with every job that gets parents: deletions are guarded by it."""
         self.backup = f"{self.root}backup"
         """A mark, set for a moment by who takes a backup."""
 

@@ -137,8 +137,9 @@ class History(ABC):
 
     @abstractmethod
     async def delete(self, job: str, *, until: int) -> int:
-        """Delete every execution of exactly this job with group <= `until` (ns), with its output, and the job's figures
-        whose origin is before `until`; return how many executions."""
+        """Delete every execution of exactly this job with group <= `until` (ns), and every skipped one that ended
+        before it, as a request for a later time that was cancelled; with their output, and the job's figures whose
+        origin is before `until`. Return how many executions."""
 
     @abstractmethod
     async def prune(

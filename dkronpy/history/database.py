@@ -12,6 +12,7 @@ from dkronpy.history.figures import delete_figures, write_figures
 from dkronpy.history.output import read_output, read_tails, store_chunks
 from dkronpy.history.recording import remove, write
 from dkronpy.history.retention import Pruner
+from dkronpy.model.execution import State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -89,6 +90,8 @@ class DatabaseHistory(History):
     async def delete(self, job: str, *, until: int) -> int:
         def work() -> Work[int]:
             keys = yield from self._table.oldest(job, None, until, _AT_ONCE)
+            if not keys:
+                keys = yield from self._table.aged(job, {State.SKIPPED}, until, _AT_ONCE)
             yield from remove(self._table, keys)
             return len(keys)
 
@@ -97,7 +100,7 @@ class DatabaseHistory(History):
         while True:
             batch = await self._write(work)
             deleted += batch
-            if batch < _AT_ONCE:
+            if not batch:
                 return deleted
 
     async def prune(

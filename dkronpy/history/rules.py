@@ -55,6 +55,11 @@ def ended(execution: Execution) -> int | None:
     return execution.finished or execution.decided or execution.group
 
 
+def deleted(execution: Execution, until: int) -> bool:
+    """Whether it goes with all that a job has had up to `until` (ns), as `History.delete` says."""
+    return execution.group <= until or (execution.state is State.SKIPPED and (ended(execution) or until) < until)
+
+
 def outcome(execution: Execution) -> tuple[str, int, int] | None:
     """What the execution adds to its UTC day: (YYYY-MM-DD, successes, failures); None when nothing."""
     state = execution.state

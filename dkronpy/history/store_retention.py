@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dkronpy.history.rules import due, excess
+from dkronpy.history.rules import deleted, due, excess
 from dkronpy.history.store_keys import place
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _within(policy: Retention, kept: int) -> Retention:
 async def delete(writer: Writer, job: str, until: int) -> int:
     """As `History.delete`."""
     records = await writer.load(job)
-    gone = [record for record in records.oldest_first() if record.group <= until]
+    gone = [record for record in records.oldest_first() if deleted(record, until)]
     await writer.change(records.remove(gone))
     await _finish(writer, job, records)
     return len(gone)

@@ -76,6 +76,11 @@ class Group:
         return len(self.archived) == len(self.executions) and self.complete and not self.children
 
     @property
+    def decided(self) -> int:
+        """When (ns) it was decided: before its number, if it is a request for a later time that was cancelled."""
+        return next(iter(self.executions.values())).decided
+
+    @property
     def ended(self) -> int:
         """When (ns) its last execution ended; 0 while none has."""
         return max(execution.finished or 0 for execution in self.executions.values())

@@ -135,7 +135,7 @@ def _leaving(board: Board, step: Step, now: int, limit: int) -> None:
         settled = board.states[name].settled if name in board.states else ()
         if settled and settled[-1] + LATEST > now:
             continue  # a new job of this name may have been written before these fires
-        if all(number > until for number in board.by_job.get(name, ())):
+        if all(min(number, board.groups[name, number].decided) > until for number in board.by_job.get(name, ())):
             step.purge.append((name, until))
             del board.doomed[name]
     while board.purged and step.room(1, limit):

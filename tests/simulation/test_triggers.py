@@ -191,6 +191,21 @@ def test_a_request_for_later_waits_and_tells_of_itself() -> None:
     assert execution.env == {"V": "1.2"}
 
 
+@pytest.mark.parametrize("known", [0, 10 * SECOND])
+def test_a_cancelled_request_for_later_goes_with_its_job(known: int) -> None:
+    world = calm()
+    group = world.trigger("job", world.now + 3600 * SECOND)
+    world.settle()
+    world.cancel("job", group)
+    world.advance(known)
+    world.delete("job")
+    world.advance(120 * SECOND, tick=SECOND)
+    assert not world.history
+    assert world.board is not None
+    assert not world.board.groups
+    assert "job" not in world.store.states, "and nothing else is left of it"
+
+
 @pytest.mark.parametrize(
     ("catchup", "late", "reason"),
     [

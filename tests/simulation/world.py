@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from dkronpy.history.rules import deleted
 from dkronpy.model.backfill import Backfill
 from dkronpy.model.calendar import Calendar, CalendarRecord, CalendarRevision
 from dkronpy.model.execution import Execution, State
@@ -322,8 +323,9 @@ class World:
 
     def _purge(self, name: str, until: int) -> None:
         assert self.board is not None
-        for key in [key for key in self.history if key[0] == name and key[1] <= until]:
-            self.purged(self.history.pop(key))
+        for key, execution in list(self.history.items()):
+            if key[0] == name and deleted(execution, until):
+                self.purged(self.history.pop(key))
         self.store.edits[name] = [edit for edit in self.store.edits[name] if edit.since > until]
         self.board.purged.append(name)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dkronpy.history.contract import NONE_OWN, DayCount, History, HistoryError, Output, Query, Retention, Slice
 from dkronpy.history.cursor import decode_cursor, encode_cursor
-from dkronpy.history.rules import covers, excess, joined, outcome, replaces
+from dkronpy.history.rules import covers, deleted, excess, joined, outcome, replaces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -108,7 +108,7 @@ class MemoryHistory(History):
 
     async def delete(self, job: str, *, until: int) -> int:
         self._check()
-        gone = [execution.key for execution in self._of(job) if execution.group <= until]
+        gone = [execution.key for execution in self._of(job) if deleted(execution, until)]
         self._remove(gone)
         if job in self._figures and self._figures[job].figures.origin < until:
             del self._figures[job]

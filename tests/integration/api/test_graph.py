@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from aiohttp.test_utils import TestClient
 
 from dkronpy.model.dependency import ParentRun
 from dkronpy.model.duration import SECOND
+from dkronpy.model.job import Job
+from dkronpy.store.contract import Delete, Guard, Operation
 from tests.integration.api.conftest import NOW, create, job, problem
 from tests.support.api_node import ApiNode
 
@@ -141,3 +144,39 @@ async def test_a_job_has_so_many_children(api: TestClient, monkeypatch: pytest.M
     assert "at most 2 others" in told
     async with api.patch("/v1/jobs/b", json={"owner": "me"}) as response:
         assert response.status == 200
+
+
+async def test_a_parent_is_not_deleted_while_a_child_comes(
+    node: ApiNode, api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child is written by another server, when this one has already looked for children of its parent."""
+    await create(api, "load")
+    commit, adding = node.store.commit, [Job("report", 0, parent_job="load")]
+
+    async def meanwhile(guards: Sequence[Guard], operations: Sequence[Operation]) -> int:
+        if adding and any(isinstance(operation, Delete) for operation in operations):
+            await node.jobs.put(adding.pop(), by="another server")
+        return await commit(guards, operations)
+
+    monkeypatch.setattr(node.store, "commit", meanwhile)
+    told = await problem(await api.delete("/v1/jobs/load"), 409, "dependent_jobs")
+    assert "'load' is the parent of report" in told
+    assert not adding
+    assert set(node.mirror.jobs) == {"load", "report"}
+
+
+async def test_a_child_is_refused_while_its_parent_is_deleted(
+    node: ApiNode, api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(api, "load")
+    commit, deleting = node.store.commit, ["load"]
+
+    async def meanwhile(guards: Sequence[Guard], operations: Sequence[Operation]) -> int:
+        if deleting:
+            await node.jobs.delete(deleting.pop(), by="another server")
+        return await commit(guards, operations)
+
+    monkeypatch.setattr(node.store, "commit", meanwhile)
+    told = await problem(await api.post("/v1/jobs", json={**job("report"), "parent_job": "load"}), 400, "parent_job")
+    assert "the parent 'load' does not exist" in told
+    assert not node.mirror.jobs

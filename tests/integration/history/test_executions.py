@@ -251,6 +251,19 @@ async def test_delete_is_of_exactly_one_job_up_to_a_time(history: History) -> No
     assert await history.count(Query()) == 5 * 7 - 3 - 5
 
 
+async def test_requests_for_later_that_were_cancelled_go_with_their_job(history: History) -> None:
+    """Those of a job of the same name that came after it stay."""
+    later = T0 + DAY
+    cancelled = [Execution("a", later + n, state=State.SKIPPED, decided=T0 + n, finished=T0 + n) for n in range(4)]
+    await history.write([*cancelled, ran("a", later), ran("a", T0)], [])
+    assert await history.delete("a", until=T0 + 2) == 3
+    assert [(e.group - later, e.attempt) for e in (await history.query(Query(job="a"))).executions] == [
+        (3, 0),
+        (2, 0),
+        (0, 1),
+    ]
+
+
 async def test_delete_of_many(history: History) -> None:
     for start in range(0, 1250, 250):
         await history.write([ran("a", T0 + start + n) for n in range(250)], [])
