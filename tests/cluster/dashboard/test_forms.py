@@ -129,6 +129,7 @@ def test_parents_by_the_form_on_a_phone_and_what_is_refused_at_its_field(dashboa
         browser.click(".error-box button", "parameters.0.name")
         until(lambda: focused(browser) == "field-parameters-0-name", WITHIN, "the list leads to the field")
         browser.fill("#field-parameters-0-name", "FIRST")
+        assert focused(browser) == "field-parameters-0-name", "what is still wrong elsewhere takes no focus"
         browser.until("!document.querySelector('#field-parameters-0-name-fault')", WITHIN)
         browser.click('[aria-label="Remove blackout 1"]')
         for field, text, mended in (
@@ -160,7 +161,7 @@ def test_parents_by_the_form_on_a_phone_and_what_is_refused_at_its_field(dashboa
         "window": "6h",
     }
     assert (made["schedule"], made["blackouts"], made["calendars"], made["owner"]) == ("", [], [], "me")
-    assert made["parameters"][0]["default"] == ""
+    assert (made["parameters"][0]["name"], made["parameters"][0]["default"]) == ("FIRST", "")
 
 
 def focused(browser: Browser) -> str:
@@ -225,6 +226,13 @@ def test_the_form_and_the_json_are_one(dashboard: Dashboard) -> None:
     browser.fill(json, '{"name": "both-ways", "depends_on": {"parents": ["view-good"], "require": "any"}}')
     browser.until("document.querySelector('.mode input[value=parents]').checked", WITHIN)
     browser.fill(json, '{"name": "both-ways", "schedule": "@manually"}')
+    browser.click("button", "Save …")
+    browser.click("dialog button", "Save")
+    browser.shows("It was not saved.", "executor", within=WITHIN)
+    browser.click(".error-box button", "executor")
+    until(lambda: focused(browser) == "field-executor", WITHIN, "the list leads to the field")
+    browser.fill(json, '{"name": "both-ways", "schedule": "@manually", "executor": "shell"}')
+    browser.until("!document.querySelector('.error-box')", WITHIN)
     browser.click(".mode", "Only when asked")
     browser.shows("It never fires by itself", within=WITHIN)
     browser.click(".mode", "By schedule")

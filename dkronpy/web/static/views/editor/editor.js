@@ -63,7 +63,7 @@ function Form({ name, before, tag, origin, start }) {
       go(['jobs', draft.name]);
     } catch (fault) {
       setBusy(false);
-      form.setErrors(fault.errors?.length ? fault.errors : [{ field: '', message: fault.message }]);
+      form.refuse(fault.errors?.length ? fault.errors : [{ field: '', message: fault.message }]);
     }
   };
   const panel = useRef(null);
@@ -77,7 +77,7 @@ function Form({ name, before, tag, origin, start }) {
   };
   return html`<form class="editor" onSubmit=${submit} novalidate>
     <div class="stack">
-      ${errors.length > 0 && html`<${Faults} errors=${errors} onElsewhere=${() => turn('JSON')} />`}
+      ${errors.length > 0 && html`<${Faults} errors=${errors} attempt=${form.attempt} onElsewhere=${() => turn('JSON')} />`}
       ${SECTIONS.map((section) => html`<${Card} key=${section.title} title=${section.title}><${Section} form=${form} section=${section} /><//>`)}
       <${Completions} names=${form.names} />
     </div>

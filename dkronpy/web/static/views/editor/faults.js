@@ -1,10 +1,10 @@
 // Why a job was not saved: everything that is wrong, each leading to its field.
 import { html, useEffect, useRef } from '../../lib.js';
 
-/** `onElsewhere`: shows the JSON, for what has no field in the form. */
-export function Faults({ errors, onElsewhere }) {
+/** It has the focus after each `attempt`. `onElsewhere` shows the JSON, for what has no field in the form. */
+export function Faults({ errors, attempt, onElsewhere }) {
   const box = useRef(null);
-  useEffect(() => box.current.focus(), [errors]);
+  useEffect(() => box.current.focus(), [attempt]);
   const lead = (path) => () => (placeOf(path) ?? (onElsewhere(), null))?.focus();
   return html`<div class="error-box" role="alert" tabindex="-1" ref=${box}>It was not saved.
     <ul>${errors.map(({ field, message }) => html`<li key=${field + message}>${field

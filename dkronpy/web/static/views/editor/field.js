@@ -8,13 +8,16 @@ const LISTS = { zone: 'zones', job: 'jobs', calendar: 'calendars', group: 'group
 const COMPOSED = new Set(['items', 'pairs']);
 const FLAGS = { flag: { on: true, off: false }, 'text-flag': { on: 'true', off: undefined } };
 
-/** `form`: as `useForm` gives it; `field`: as in fields.js, its `path` from the definition's root; `also`: what else is wrong. */
+/**
+ * `form`: as `useForm` gives it; `field`: as in fields.js, its `path` from the definition's root; `also`: what else is
+ * wrong; `write(value)`: what a change does, where it changes more than the value.
+ */
 export function Field({ form, field }) {
   const id = field.id ?? fieldId(field.path);
   const value = valueAt(form.draft, field.path);
   const told = field.silent ? [] : form.faults(field.path, COMPOSED.has(field.kind));
   const fault = (told.length ? told : field.also ?? []).join('; ');
-  const onValue = (changed) => form.change(field.path, changed);
+  const onValue = field.write ?? ((changed) => form.change(field.path, changed));
   const shared = {
     id, 'data-path': field.path, disabled: form.editing && field.onlyNew, 'aria-invalid': fault ? 'true' : undefined,
     'aria-describedby': `${field.help ? `${id}-help` : ''} ${fault ? `${id}-fault` : ''}`.trim() || undefined,

@@ -16,10 +16,11 @@ function Parameter({ form, path, parameter }) {
   const { type, choices } = parameter;
   const needed = (parameter.default ?? null) === null;
   const values = choices?.length ? choices.map(String) : type === 'boolean' ? ['true', 'false'] : null;
+  const turn = (to) => form.change(path, to === 'boolean' ? { ...parameter, type: to, choices: [], default: needed ? null : 'false' } : { ...parameter, type: to });
   const given = { path: `${path}.default`, label: 'Default', empty: '' };
   return html`
     <${Field} form=${form} field=${{ path: `${path}.name`, label: 'Name', kind: 'text', mono: true, empty: '', required: true, placeholder: 'DAY' }} />
-    <${Field} form=${form} field=${{ path: `${path}.type`, label: 'It is', kind: 'choice', choices: TYPES }} />
+    <${Field} form=${form} field=${{ path: `${path}.type`, label: 'It is', kind: 'choice', choices: TYPES, write: turn }} />
     ${type !== 'boolean' && html`<${Field} form=${form} field=${{ path: `${path}.choices`, label: 'Choices', kind: 'items', rows: 2, help: 'If it must be one of a few: one a line.' }} />`}
     ${!needed && html`<${Field} form=${form} field=${values ? { ...given, kind: 'choice', choices: Object.fromEntries(values.map((value) => [value, value])) } : { ...given, kind: 'text', mono: true }} />`}
     <${Field} form=${form} field=${{
