@@ -49,7 +49,7 @@ class SerfAgent:
             found[name] = status, {key: value for key, _, value in pairs}
         return found
 
-    async def sees(self, name: str, status: str, seconds: float = 20) -> None:
+    async def sees(self, name: str, status: str, seconds: float = 60) -> None:
         """Wait until it does."""
 
         async def seen() -> bool:
@@ -72,7 +72,7 @@ def serf_agent(directory: Path, name: str, *options: str) -> Generator[SerfAgent
             [*command, "-log-level=debug", *options], stdout=output, stderr=subprocess.STDOUT, cwd=directory
         )
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while "Serf agent running" not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
@@ -99,7 +99,7 @@ class OurNode:
     def members(self) -> dict[str, Member]:
         return {member.name: member for member in self.gossip.members()}
 
-    async def sees(self, name: str, status: MemberStatus, seconds: float = 20) -> None:
+    async def sees(self, name: str, status: MemberStatus, seconds: float = 60) -> None:
         """Wait until it does."""
 
         async def seen() -> bool:
@@ -152,7 +152,7 @@ async def our_node(
         node.running.result()
 
 
-async def eventually(done: Callable[[], Any], otherwise: str, seconds: float = 20) -> None:
+async def eventually(done: Callable[[], Any], otherwise: str, seconds: float = 60) -> None:
     """Wait until the awaitable that `done` makes is true."""
     until = asyncio.get_running_loop().time() + seconds
     while not await done():

@@ -253,7 +253,7 @@ async def test_streams_keep_alive_and_end_with_the_node(
     async with api.get("/v1/events") as response:
         while (await response.content.readline()) != b": keep-alive\n":
             pass
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await node.app.shutdown()
             while await response.content.readline():
                 pass

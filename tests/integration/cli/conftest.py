@@ -29,7 +29,7 @@ class Dkron:
 
     def __call__(self, *argv: str, code: int = 0) -> str:
         with self.start(*argv) as process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=110)
         assert process.returncode == code, f"{argv}: {process.returncode}\n{out}\n{err}"
         return out or err
 

@@ -25,7 +25,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 def asked(url: str) -> tuple[int, str, str] | None:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=60) as response:
             return response.status, response.headers["Content-Type"], response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, "", ""
@@ -57,14 +57,14 @@ def test_dump_and_serve(path: Path) -> None:
     options = (f"--history=sqlite:{path}", "--listen-port", str(port), "--metrics-path", "/figures")
     with subprocess.Popen([*EXPORTER, *options], env=ENVIRONMENT, stderr=subprocess.PIPE) as process:
         try:
-            answer = until(lambda: asked(f"http://127.0.0.1:{port}/figures"), 30, "the exporter answers")
+            answer = until(lambda: asked(f"http://127.0.0.1:{port}/figures"), 90, "the exporter answers")
             assert (answer[0], answer[1]) == (200, "text/plain; version=0.0.4; charset=utf-8")
             assert '\ndkron_runs_success_total{job_name="job"} 2\n' in answer[2]
             assert "dsari" not in answer[2]
             assert asked(f"http://127.0.0.1:{port}/metrics") == (404, "", "")
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
 
 
 def test_no_history(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

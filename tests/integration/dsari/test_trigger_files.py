@@ -295,7 +295,7 @@ async def test_two_that_carry_out_one_claim_at_once(cluster: Cluster, monkeypatc
     cluster.write("a")
     with pytest.raises(Died):
         await dead.scan()
-    both, calls, read = threading.Barrier(2, timeout=20), count(1), TriggerClaims.read
+    both, calls, read = threading.Barrier(2, timeout=60), count(1), TriggerClaims.read
 
     def together(claims: TriggerClaims, claim: Claim) -> tuple[bytes, int] | None:
         found = read(claims, claim)

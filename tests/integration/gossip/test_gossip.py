@@ -35,15 +35,18 @@ from dkronpy.gossip.effects import SendPacket
 from dkronpy.gossip.errors import GossipError, NameTakenError, UnreachableError
 from dkronpy.gossip.gossip import Gossip, GossipSettings
 from dkronpy.gossip.profile import LOCAL
-from dkronpy.model.duration import parse_duration
+from dkronpy.model.duration import SECOND, parse_duration
 from dkronpy.model.member import MemberStatus
 from tests.conftest import FULL
 from tests.support.datagrams import mutated
+from tests.support.machine import measured
 from tests.support.serf import HOST, OurNode, eventually, our_node
 
+PROBE = 0.2
+"""Seconds between two pings."""
 FAST = msgspec.structs.replace(
     LOCAL,
-    probe_interval=parse_duration("200ms"),
+    probe_interval=int(PROBE * SECOND),
     probe_timeout=parse_duration("50ms"),
     gossip_interval=parse_duration("20ms"),
     reclaim_after=parse_duration("200ms"),
@@ -150,9 +153,9 @@ async def test_a_node_that_vanishes_fails_and_one_that_leaves_left(tmp_path: Pat
             assert await node.gossip.join([nodes[0].address]) == 1
         await settled(nodes, {f"n{number}" for number in range(5)})
         await nodes[4].vanish()
-        await nodes[0].sees("n4", MemberStatus.FAILED, 10)
+        await nodes[0].sees("n4", MemberStatus.FAILED)
         await nodes[3].gossip.leave(forget=True)
-        await nodes[0].sees("n3", MemberStatus.LEFT, 5)
+        await nodes[0].sees("n3", MemberStatus.LEFT)
         assert not (tmp_path / "n3" / "members.json").exists()
         assert (tmp_path / "n2" / "members.json").exists()
         await nodes[3].vanish()
@@ -191,12 +194,20 @@ async def test_a_node_that_was_stopped_hears_first_what_waits_for_it(tmp_path: P
             alive = Alive(1, "other", ip_bytes(HOST), other.getsockname()[1], b"\xff\x80", VSN)
             other.sendto(encode_message(alive), node.address)
 
-            async def pinged() -> bool:
-                return _answer_pings(other, node.address)
+            answered = 0
 
-            for _ in range(10):
-                await eventually(pinged, "there is no ping")
-                time.sleep(0.4)  # noqa: ASYNC251
+            def answer_and_stop() -> None:
+                nonlocal answered
+                answered += _answer_pings(other, node.address)
+                time.sleep(0.4)
+
+            async def enough() -> bool:
+                return answered >= 10
+
+            loop = asyncio.get_running_loop()
+            loop.add_reader(other, answer_and_stop)
+            await eventually(enough, "there are too few pings", 60)
+            loop.remove_reader(other)
         assert node.gossip._serf._swim.nodes["other"].state is NodeState.ALIVE
         assert node.gossip.stats()["health_score"] == "0"
 
@@ -233,7 +244,7 @@ async def test_of_two_nodes_with_one_name_the_newer_ends(tmp_path: Path) -> None
         running = asyncio.create_task(double.run())
         await double.join([nodes[0].address])
         with pytest.raises(ExceptionGroup) as caught:
-            await asyncio.wait_for(running, 20)
+            await asyncio.wait_for(running, 60)
         assert caught.group_contains(NameTakenError, match=f"the node at {nodes[3].address} is called n3 too")
         await settled(nodes, {f"n{number}" for number in range(4)})
 
@@ -251,8 +262,16 @@ async def test_a_node_without_udp_is_not_taken_for_dead(tmp_path: Path, monkeypa
         assert await nodes[0].gossip.join([nodes[1].address]) == 1
         await settled(nodes, {"n0", "n1"})
         monkeypatch.setattr(Driver, "_send", only_to_the_others)
-        await asyncio.sleep(3)
-        assert nodes[0].members()["n1"].status is MemberStatus.ALIVE
+        for _ in range(20):
+            with measured() as machine:
+                await asyncio.sleep(3)
+            if nodes[0].members()["n1"].status is MemberStatus.ALIVE:
+                break
+            # Who stands still can't be heard in time, and the one without UDP does not hear that it is suspected.
+            assert machine.stall > PROBE / 4, "it is taken for dead"
+            await settled(nodes, {"n0", "n1"})
+        else:
+            pytest.fail("the machine never went on for 3 s")
 
 
 @LOOPS
@@ -372,7 +391,7 @@ async def test_who_answers_wrong_is_not_joined(
             await writer.wait_closed()
         served.set()
 
-    profile = msgspec.structs.replace(FAST, stream_timeout=parse_duration("100ms"))
+    profile = msgspec.structs.replace(FAST, stream_timeout=parse_duration("100ms" if answer is None else "30s"))
     server = await asyncio.start_server(serve, HOST, 0)
     async with server, our_node(tmp_path, "n1", profile=profile) as node:
         assert await node.gossip.join([server.sockets[0].getsockname()]) == 0
@@ -392,8 +411,9 @@ async def test_connections_that_say_nothing_are_bounded_and_dropped(tmp_path: Pa
             return not await refused()
 
         try:
-            await eventually(refused, "nobody is refused", 2)
-            await eventually(served, "idle connections are kept", 10)
+            while not await refused():  # a slow machine has dropped the first before it has made the last
+                idle.append(await asyncio.open_connection(*node.address))
+            await eventually(served, "idle connections are kept", 30)
         finally:
             for _, writer in idle:
                 writer.close()

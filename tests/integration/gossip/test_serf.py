@@ -64,7 +64,7 @@ async def test_ours_joins_serf_which_leaves(tmp_path: Path, key: str | None) -> 
             await ours.sees("theirs", MemberStatus.ALIVE)
             await serf.sees("ours", "alive")
             await serf.cli("leave")
-            await ours.sees("theirs", MemberStatus.LEFT, 10)
+            await ours.sees("theirs", MemberStatus.LEFT)
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -142,7 +142,7 @@ HISTORIES: dict[str, Callable[[Path, int], History]] = {
     "sqlite": lambda folder, limit: SqliteHistory(folder / "history.db", output_limit=limit),
     "memory": lambda _, limit: MemoryHistory(output_limit=limit),
     "store": lambda _, limit: WithStore(MemoryStore(), limit),
-    "etcd": lambda _, limit: WithStore(shared(Etcd).store(), limit),
+    "etcd": lambda _, limit: WithStore(shared(Etcd).store(timeout=30.0, patience=60.0), limit),
     "postgresql": lambda _, limit: InPostgres(limit),
     "mariadb": lambda _, limit: InMariaDb(limit),
     "mongodb": lambda _, limit: InMongoDb(limit),

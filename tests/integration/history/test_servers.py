@@ -83,7 +83,7 @@ async def test_it_comes_back(kind: type[Postgres] | type[MariaDb], tmp_path: Pat
         history: ServerHistory[Any] = make(server.dsn("public" if kind is Postgres else "mysql"))
         if kind is MariaDb:
             admin: Any = history
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 connection = await admin._connect()
                 await ask(connection, "CREATE DATABASE dkron")
                 connection.close()

@@ -144,7 +144,7 @@ async def test_any_commit_fails(at: int, fault: Fault) -> None:
 
 async def test_etcd_is_killed_under_load(tmp_path: Path) -> None:
     with Etcd(tmp_path) as etcd:
-        stores = [EtcdStore([etcd.address], timeout=1.0) for _ in range(2)]
+        stores = [EtcdStore([etcd.address], timeout=5.0) for _ in range(2)]
         for store in stores:
             await store.open()
         one, other = (StoreHistory(store, "dkron") for store in stores)
@@ -170,7 +170,7 @@ async def test_etcd_is_killed_under_load(tmp_path: Path) -> None:
 
         async def more(count: Callable[[], int], by: int) -> None:
             enough = count() + by
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while count() < enough:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 

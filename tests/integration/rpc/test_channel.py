@@ -41,7 +41,7 @@ async def talk(client_keys: Sequence[bytes], server_keys: Sequence[bytes]) -> li
         channel.send("hello")
         talking = asyncio.create_task(converse(channel, lambda _: None))
         done, _ = await asyncio.wait(
-            [talking, said := asyncio.create_task(heard.get())], timeout=5, return_when=asyncio.FIRST_COMPLETED
+            [talking, said := asyncio.create_task(heard.get())], timeout=30, return_when=asyncio.FIRST_COMPLETED
         )
         talking.cancel()
         await asyncio.gather(talking, return_exceptions=True)
@@ -89,7 +89,7 @@ async def welcomed(oldest: int, newest: int) -> Welcome:
     async with TestClient(TestServer(app)) as client, client.ws_connect("/") as socket:
         hello = Hello("test", oldest, newest, "client", os.urandom(NONCE_BYTES))
         await socket.send_bytes(msgspec.msgpack.encode(hello))
-        return msgspec.msgpack.decode(await socket.receive_bytes(timeout=10), type=Welcome)
+        return msgspec.msgpack.decode(await socket.receive_bytes(timeout=30), type=Welcome)
 
 
 @pytest.mark.parametrize("newer", [0, 1])

@@ -16,6 +16,7 @@ from dkronpy.leadership.clocks import Clocks
 from dkronpy.model.duration import SECOND
 from dkronpy.model.member import Member
 from dkronpy.rpc.dialer import Dialer
+from tests.support.machine import measured
 from tests.support.processes import free_port
 
 KEY = bytes(16)
@@ -41,9 +42,11 @@ async def test_a_clock_behind_all_others(caplog: pytest.LogCaptureFixture, monke
         comparing = asyncio.create_task(
             compare(Dialer(session), "n1", lambda: [KEY], lambda: members, clocks, told.put_nowait)
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for _ in range(3):
-                assert await told.get() == pytest.approx(5, abs=0.2)
+                with measured() as machine:
+                    worst = await told.get()
+                assert worst == pytest.approx(5, abs=machine.allowed(0.2))
             assert "s behind the other servers'" in (clocks.fault(time.monotonic()) or "")
             ahead["n2"] = 0.0
             while clocks.fault(time.monotonic()) is not None:
@@ -65,7 +68,7 @@ async def test_who_has_another_key_is_not_believed() -> None:
         comparing = asyncio.create_task(
             compare(Dialer(session), "n1", lambda: [KEY], lambda: [member], Clocks(), told.put_nowait)
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await told.get() == 0
         comparing.cancel()
         await asyncio.wait([comparing])

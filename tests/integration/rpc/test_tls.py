@@ -13,7 +13,7 @@ from dkronpy.rpc.channel import Channel, ChannelError, answer, greet
 from dkronpy.rpc.dialer import Dialer
 from dkronpy.rpc.tls import BadCertificate, Tls, load
 from tests.support.certificates import make_certificates
-from tests.support.processes import HOST, free_port
+from tests.support.processes import HOST
 
 
 def certificates(folder: Path, name: str = "server") -> Tls:
@@ -41,9 +41,8 @@ async def node(tls: Tls | None) -> AsyncGenerator[str]:
     runner = web.AppRunner(app)
     await runner.setup()
     try:
-        port = free_port()
-        await web.TCPSite(runner, HOST, port, ssl_context=None if tls is None else tls.server).start()
-        yield f"{HOST}:{port}"
+        await web.TCPSite(runner, HOST, 0, ssl_context=None if tls is None else tls.server).start()
+        yield f"{HOST}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

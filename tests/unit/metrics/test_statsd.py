@@ -22,7 +22,7 @@ RUN = Execution(
 def receiver() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.bind(("127.0.0.1", 0))
-        opened.settimeout(5)
+        opened.settimeout(60)
         yield opened
 
 
