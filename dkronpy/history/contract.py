@@ -83,6 +83,8 @@ class Retention:
     failed_age: int | None = None
 
 
+LOOKED_AT: Final = 500
+"""Executions read together by those who look at each."""
 NONE_OWN: Final[Mapping[str, Retention]] = MappingProxyType({})
 """No job has a retention of its own."""
 
@@ -113,6 +115,12 @@ class History(ABC):
     @abstractmethod
     async def query(self, query: Query, *, limit: int = 100, cursor: str | None = None) -> Slice:
         """Raises ValueError for a cursor that is not one of ours."""
+
+    async def suspects(self, query: Query, text: bytes, *, cursor: str | None = None) -> Slice:
+        """Of the next executions, as many as are looked at quickly, those whose stored output contains `text`, and
+        perhaps others. The cursor continues after the last one looked at. Raises as `query`."""
+        del text
+        return await self.query(query, limit=LOOKED_AT, cursor=cursor)
 
     @abstractmethod
     async def count(self, query: Query) -> int:

@@ -28,7 +28,11 @@ _decoder = msgspec.msgpack.Decoder(Position)
 
 def encode_cursor(execution: Execution) -> str:
     """The cursor that continues after `execution`; URL-safe."""
-    position = Position(execution.group, execution.attempt, execution.node, execution.job)
+    return encode_position(Position(execution.group, execution.attempt, execution.node, execution.job))
+
+
+def encode_position(position: Position) -> str:
+    """The cursor that continues after a place."""
     return urlsafe_b64encode(msgspec.msgpack.encode(position)).rstrip(b"=").decode()
 
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from dkronpy.history.contract import NONE_OWN, DayCount, History, Output, Query, Retention, Slice
-from dkronpy.history.cursor import decode_cursor, encode_cursor
+from dkronpy.history.cursor import decode_cursor, encode_cursor, encode_position
 from dkronpy.history.figures import delete_figures, write_figures
 from dkronpy.history.output import read_output, read_tails, store_chunks
 from dkronpy.history.recording import remove, write
@@ -66,6 +66,11 @@ class DatabaseHistory(History):
         found = await self._read(lambda: self._table.page(query, after, limit + 1))
         more = len(found) > limit
         return Slice(tuple(found[:limit]), encode_cursor(found[limit - 1]) if more else None)
+
+    async def suspects(self, query: Query, text: bytes, *, cursor: str | None = None) -> Slice:
+        place = None if cursor is None else decode_cursor(cursor)
+        found, last = await self._read(lambda: self._table.suspects(query, text, place))
+        return Slice(tuple(found), None if last is None else encode_position(last))
 
     async def count(self, query: Query) -> int:
         return await self._read(lambda: self._table.count(query))

@@ -66,6 +66,11 @@ class Dialect(ABC):
 
     @property
     @abstractmethod
+    def contains(self) -> str:
+        """The condition that the bytes of the column `data` contain `:text`."""
+
+    @property
+    @abstractmethod
     def appended(self) -> str:
         """The expression for the bytes of the column `data` followed by `:data`."""
 

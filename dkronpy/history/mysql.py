@@ -112,6 +112,10 @@ class MysqlDialect(Dialect):
         return Statement(f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = %s' for name in columns)}", {}, rows)
 
     @property
+    def contains(self) -> str:
+        return "locate(:text, data) > 0"
+
+    @property
     def appended(self) -> str:
         return "concat(data, :data)"
 

@@ -92,6 +92,10 @@ class PostgresDialect(Dialect):
         return Statement(f"DELETE FROM {table} USING {wanted} WHERE {same}", parameters)
 
     @property
+    def contains(self) -> str:
+        return "position(CAST(:text AS bytea) IN data) > 0"
+
+    @property
     def appended(self) -> str:
         return "data || :data"
 

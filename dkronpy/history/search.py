@@ -9,14 +9,12 @@ from typing import Final
 
 import msgspec
 
-from dkronpy.history.contract import History, Query, Slice
+from dkronpy.history.contract import LOOKED_AT, History, Query, Slice
 from dkronpy.history.cursor import encode_cursor
 from dkronpy.model.execution import Execution
 
 PATIENCE: Final = 0.6
 """Seconds after which a search answers with what it has found."""
-_PAGE: Final = 500
-"""Executions looked at together."""
 _BYTES: Final = 4_000_000
 """Output looked at together."""
 _OPEN_SIZE: Final = 20_000
@@ -64,7 +62,10 @@ async def search(
     end = time.monotonic() + patience
     found: list[Execution] = []
     while True:
-        page = await history.query(query, limit=_PAGE, cursor=cursor)
+        if criteria.text:
+            page = await history.suspects(query, criteria.text.encode(), cursor=cursor)
+        else:
+            page = await history.query(query, limit=LOOKED_AT, cursor=cursor)
         looked = 0
         async for batch, matching in _batches(history, page.executions, criteria):
             looked += len(batch)
@@ -74,10 +75,10 @@ async def search(
                 last = found[-1]
                 more = page.cursor is not None or last != page.executions[-1]
                 return Slice(tuple(found), encode_cursor(last) if more else None)
-            if time.monotonic() >= end and (looked < len(page.executions) or page.cursor is not None):
+            if time.monotonic() >= end and looked < len(page.executions):
                 return Slice(tuple(found), encode_cursor(batch[-1]))
-        if page.cursor is None:
-            return Slice(tuple(found), None)
+        if page.cursor is None or time.monotonic() >= end:
+            return Slice(tuple(found), page.cursor)
         cursor = page.cursor
 
 

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from dkronpy.history.cursor import Position
     from dkronpy.history.dialect import Dialect, Parameters
 
+PLACE = "grp, attempt, node, job"
+"""The columns that are a `Position`."""
 _ORDER = "ORDER BY grp DESC, attempt DESC, node, job"
 
 
-def pages(dialect: Dialect, query: Query, after: Position | None) -> Iterator[tuple[str, Parameters]]:
-    """Statements that together answer `query` in its order, from `after` on: each one's rows, whose last column is the
-    record, come before the next one's. Each takes `:limit` too.
+def pages(
+    dialect: Dialect, query: Query, after: Position | None, columns: str = f"{PLACE}, record"
+) -> Iterator[tuple[str, Parameters]]:
+    """Statements that together answer `query` in its order, from `after` on: each one's rows, which have `columns`,
+    come before the next one's. Each takes `:limit` too.
 
     What follows a place in an order of mixed directions is no single range of an index. It is a sequence of ranges that
     share ever fewer leading columns with the place, so each is sought by itself.
@@ -30,14 +34,14 @@ def pages(dialect: Dialect, query: Query, after: Position | None) -> Iterator[tu
         node, job = {"after_node": dialect.name(after.node)}, {"after_job": dialect.name(after.job)}
         if query.job is None:
             place = "grp = :grp AND attempt = :attempt AND node = :after_node AND job > :after_job"
-            yield _page(dialect, query, place, at | node | job)
+            yield _page(dialect, query, columns, place, at | node | job)
         if query.node is None:
-            yield _page(dialect, query, "grp = :grp AND attempt = :attempt AND node > :after_node", at | node)
-        yield _page(dialect, query, "grp = :grp AND attempt < :attempt", at)
+            yield _page(dialect, query, columns, "grp = :grp AND attempt = :attempt AND node > :after_node", at | node)
+        yield _page(dialect, query, columns, "grp = :grp AND attempt < :attempt", at)
     if after is not None:
         until = min(until, after.group - 1)
     if since <= until:
-        yield _page(dialect, query, "grp BETWEEN :since AND :until", {"since": since, "until": until})
+        yield _page(dialect, query, columns, "grp BETWEEN :since AND :until", {"since": since, "until": until})
 
 
 def counting(dialect: Dialect, query: Query) -> tuple[str, Parameters]:
@@ -75,7 +79,7 @@ def _index(query: Query) -> str | None:
     return None if query.states is None else "by_job_state"
 
 
-def _page(dialect: Dialect, query: Query, place: str, parameters: Parameters) -> tuple[str, Parameters]:
+def _page(dialect: Dialect, query: Query, columns: str, place: str, parameters: Parameters) -> tuple[str, Parameters]:
     """Every index but the primary key has the state before the order, so there is one range for each state. SQLite
     merges them without sorting, and stops at the limit; of others each range is read up to the limit."""
     equalities, values = _equalities(dialect, query)
@@ -84,7 +88,7 @@ def _page(dialect: Dialect, query: Query, place: str, parameters: Parameters) ->
     selects: list[str] = []
     for state in sorted(query.states or State) if index else [None]:
         conditions = [*equalities, *([f"state = '{state}'"] if state else []), place]
-        selects.append(f"SELECT grp, attempt, node, job, record FROM execution{hint} WHERE {' AND '.join(conditions)}")
+        selects.append(f"SELECT {columns} FROM execution{hint} WHERE {' AND '.join(conditions)}")
     if len(selects) > 1 and not dialect.merges:
         selects = [f"SELECT * FROM ({text} {_ORDER} LIMIT :limit) AS s{n}" for n, text in enumerate(selects)]
     return f"{' UNION ALL '.join(selects)} {_ORDER} LIMIT :limit", values | parameters

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dkronpy.history.contract import DayCount
+from dkronpy.history.cursor import Position
 from dkronpy.history.dialect import Columns, Statement
 from dkronpy.history.rules import IDLE, ended
-from dkronpy.history.sql import counting, pages
-from dkronpy.history.table import Counted, Extent, Key, Piece, Table
+from dkronpy.history.sql import PLACE, counting, pages
+from dkronpy.history.table import Counted, Extent, Key, Looked, Piece, Table
 from dkronpy.model.execution import Execution
 from dkronpy.model.figures import JobFigures
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from dkronpy.history.contract import Query
-    from dkronpy.history.cursor import Position
     from dkronpy.history.dialect import Dialect, Parameters
     from dkronpy.history.work import Work
     from dkronpy.model.execution import State
@@ -32,6 +32,11 @@ _JOB: Final[Columns] = {"job": str, "folded": int}
 _FIGURES: Final[Columns] = {"job": str, "record": bytes}
 SAME: Final = " AND ".join(f"{{0}}.{column} = wanted.{column}" for column in KEY)
 _OF_RUN: Final = " AND ".join(f"{column} = :{column}" for column in KEY)
+_SEEN: Final = " AND ".join(f"{{0}}.{column} = seen.{column}" for column in KEY)
+_LOOKED_AT: Final = 2000
+"""Executions in whose output a text is sought at once."""
+_SMALL: Final = 32_768
+"""Bytes of a piece in which the database seeks a text itself, so that all of them together take it little time."""
 # Pieces do not overlap, so of those that begin at or before a place only the last one can reach beyond it.
 _WITHIN: Final = (
     f"FROM output WHERE {_OF_RUN} AND start < :stop "
@@ -100,6 +105,32 @@ class SqlTable(Table):
                 rows = yield Statement(text, {**parameters, "limit": limit - len(found)})
                 found += [_decode(row[-1]) for row in rows]
         return found
+
+    def suspects(self, query: Query, text: bytes, after: Position | None) -> Work[Looked]:
+        """In the database: most outputs are one small piece. Longer ones are left to whoever puts them together."""
+        found: list[Execution] = []
+        looked, last = 0, None
+        likely = f"start > 0 OR length(data) > {_SMALL} OR {self._dialect.contains}"
+        if _impossible(query):
+            return found, None
+        for page, parameters in pages(self._dialect, query, after, PLACE):
+            if looked == _LOOKED_AT:
+                break
+            rows = yield Statement(
+                f"WITH seen AS ({page}) SELECT 0 AS looked, seen.grp, seen.attempt, seen.node, seen.job, record "
+                f"FROM seen {self._join} execution ON {_SEEN.format('execution')} WHERE "
+                f"(SELECT max(CASE WHEN {likely} THEN 1 ELSE 0 END) FROM output WHERE {_SEEN.format('output')}) = 1 "
+                f"UNION ALL SELECT (SELECT count(*) FROM seen), {PLACE}, NULL FROM "
+                "(SELECT * FROM seen ORDER BY grp, attempt, node DESC, job DESC LIMIT 1) AS ending",
+                {**parameters, "limit": _LOOKED_AT - looked, "text": text},
+            )
+            hits = [_decode(row[5]) for row in rows if not row[0]]
+            found += sorted(hits, key=lambda e: (-e.group, -e.attempt, e.node, e.job))
+            for count, group, attempt, node, job, _ in rows:
+                if count:
+                    looked += count
+                    last = Position(group, attempt, self._dialect.text(node), self._dialect.text(job))
+        return found, last if looked == _LOOKED_AT else None
 
     def count(self, query: Query) -> Work[int]:
         if _impossible(query):

@@ -103,5 +103,9 @@ class SqliteDialect(Dialect):
         return Statement(f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in columns)}", {}, rows)
 
     @property
+    def contains(self) -> str:
+        return "instr(data, :text) > 0"
+
+    @property
     def appended(self) -> str:
         return "CAST(data || :data AS BLOB)"

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from dkronpy.history.contract import DayCount, Query
+from dkronpy.history.contract import LOOKED_AT, DayCount, Query
 from dkronpy.history.cursor import Position
 from dkronpy.history.work import Work
 from dkronpy.model.execution import Execution, State
@@ -20,6 +20,9 @@ Piece = tuple[int, bytes]
 
 Counted = tuple[Key, str, int, int]
 """What the record of an execution adds to a day: (its key, YYYY-MM-DD, successes, failures)."""
+
+
+Looked = tuple[list[Execution], Position | None]
 
 
 class Extent(NamedTuple):
@@ -55,6 +58,14 @@ class Table(ABC):
     @abstractmethod
     def page(self, query: Query, after: Position | None, limit: int) -> Work[list[Execution]]:
         """The first `limit` that match and come after a place."""
+
+    def suspects(self, query: Query, text: bytes, after: Position | None) -> Work[Looked]:
+        """Of the next executions that match, those whose output may contain `text`, in order, and the place of the last
+        one looked at; None where there are no more."""
+        del text
+        found = yield from self.page(query, after, LOOKED_AT)
+        last = found[-1] if len(found) == LOOKED_AT else None
+        return found, last and Position(last.group, last.attempt, last.node, last.job)
 
     @abstractmethod
     def count(self, query: Query) -> Work[int]: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from dkronpy.history.contract import Query
@@ -10,6 +11,8 @@ from dkronpy.model.execution import State, Trigger
 from tests.integration.history.conftest import SECOND, T0, piece, ran
 
 if TYPE_CHECKING:
+    import pytest
+
     from dkronpy.history.contract import History
 
 
@@ -68,6 +71,25 @@ async def test_text_across_pieces(history: History) -> None:
     long = ran("b", T0 + 5, output_size=3 * 9_000)
     await history.write([long], [piece(long, n * 9_000, b"%9000d" % n) for n in range(3)])
     assert await groups(history, text="0" + " " * 8_999 + "1") == [5]
+
+
+async def test_a_few_at_a_time(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a look at some ends, the next one begins right behind, also among runs of the same moment."""
+    monkeypatch.setattr("dkronpy.history.sql_table._LOOKED_AT", 3)
+    runs = [
+        ran(job, T0 + n, state, node=node, output_size=9)
+        for n, job, (node, state) in product(
+            range(3), ("a", "b"), (("n1", State.SUCCESS), ("n2", State.FAILED), ("n3", State.LOST))
+        )
+    ]
+    large = ran("a", T0 + 9, node="n1", output_size=40_000)
+    await history.write([*runs, large], [piece(run, 0, b"some text") for run in runs[::2]])
+    await history.write([], [piece(large, 0, b"x" * 39_995 + b" text")])
+    for query in (Query(), Query(job="a"), Query(node="n1"), Query(states=frozenset({State.LOST, State.SUCCESS}))):
+        expected = [e for e in (await history.query(query)).executions if e in runs[::2] or e == large]
+        assert await groups(history, query, text="text", limit=2) == [e.group - T0 for e in expected]
+        assert await groups(history, query, text="texts") == []
+    assert await groups(history, Query(states=frozenset()), text="text") == []
 
 
 async def test_a_run_that_is_not_over(history: History) -> None:
