@@ -30,14 +30,16 @@ _T = TypeVar("_T")
 _BACKUP: Final = "write everything that a cluster keeps to a file"
 _RESTORE: Final = "put a backup into a store that no server uses"
 _MORE: Final = """\
-FILE comes first, then options of `dkron agent` that say where things are
-(--backend, --backend-machine, --keyspace, --data-dir, --history, …); variables
-and the configuration file count as they do for the agent."""
-_MORE_BACKUP: Final = f"""{_MORE} The servers may be running: what is
-written held at one moment. FILE is readable by its owner only."""
-_MORE_RESTORE: Final = f"""{_MORE} The file is checked before
-anything is written. A store or history that is not empty is refused; with
---overwrite, which goes before the other options, it is emptied first."""
+FILE comes first, then options of `dkron agent` that say where things are;
+variables and the configuration file (--config) count as they do for the agent.
+"""
+_MORE_BACKUP: Final = f"""{_MORE}
+The servers may be running: what is written held at one moment. FILE is readable
+by its owner only."""
+_MORE_RESTORE: Final = f"""{_MORE}
+The file is checked before anything is written. A store or history that is not
+empty is refused; with --overwrite, which goes before the other options, it is
+emptied first."""
 _OVERWRITE: Final = "--overwrite"
 
 
@@ -120,12 +122,12 @@ def _asks_for_help(name: str, about: str, more: str, example: str, words: Sequen
     """Whether help is asked for; prints it then."""
     if "-h" not in words and "--help" not in words:
         return False
-    from dkronpy.config import add_agent_arguments
+    from dkronpy.config import Group, add_agent_arguments
 
     sentence = f"{about[:1].upper()}{about[1:]}."
     parser = make_parser(f"dkron {name}", f"{sentence}\n\n{more}", f"examples:\n  {example}")
     parser.usage = f"dkron {name} FILE {f'[{_OVERWRITE}] ' if name == 'restore' else ''}[OPTIONS of dkron agent]"
-    add_agent_arguments(parser)
+    add_agent_arguments(parser, [Group.STORAGE])
     parser.print_help()
     return True
 

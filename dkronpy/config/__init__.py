@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dkronpy.config.addresses import Address
-from dkronpy.config.keys import ConfigError
+from dkronpy.config.keys import ConfigError, Group
 from dkronpy.config.loading import Loaded, add_agent_arguments, load
 from dkronpy.config.settings import Backend, LogFormat, LogLevel, Profile, Settings, changes
 from dkronpy.config.tokens import Scope, Token
@@ -12,6 +12,7 @@ __all__ = [
     "Address",
     "Backend",
     "ConfigError",
+    "Group",
     "Loaded",
     "LogFormat",
     "LogLevel",

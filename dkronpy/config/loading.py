@@ -17,7 +17,7 @@ from dkronpy.config.tokens import TokenFile, read_tokens
 from dkronpy.config.values import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 CONFIG = Key(
     "config",
@@ -80,10 +80,10 @@ def load(
 _OF_SHARED_STORES = tuple(name for name in KEYS if name.startswith("backend-"))
 
 
-def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe every flag of `dkron agent` to a parser, for its help; `load` does the reading."""
+def add_agent_arguments(parser: argparse.ArgumentParser, groups: Iterable[Group] = Group) -> None:
+    """Describe the flags of `dkron agent` of some groups to a parser, for its help; `load` does the reading."""
     keys = (*KEYS.values(), CONFIG)
-    for group in Group:
+    for group in groups:
         section = parser.add_argument_group(group.value)
         for key in keys:
             if key.about.group is not group:
