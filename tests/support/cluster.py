@@ -119,8 +119,18 @@ class ClusterNode:
                     os.kill(int(entry.name), signal.SIGKILL)
 
     def call(self, method: str, path: str, body: object = None, timeout: float = 30) -> Any:
-        """One request. Raises OSError when it is not answered or refused."""
-        return self._ask(method, path, body, timeout)[0]
+        """One request; a write again where the server says that nothing was written and when to try again, as it does
+        while its store is too slow. Raises OSError when it is not answered or refused."""
+        deadline = time.monotonic() + LATEST
+        while True:
+            try:
+                return self._ask(method, path, body, timeout)[0]
+            except urllib.error.HTTPError as error:
+                again = error.headers["Retry-After"] if error.code == 503 and method != "GET" else None
+                if again is None or time.monotonic() > deadline:
+                    raise
+                error.close()
+                time.sleep(int(again))
 
     def _ask(self, method: str, path: str, body: object = None, timeout: float = 30) -> tuple[Any, Mapping[str, str]]:
         data = None if body is None else json.dumps(body).encode()
