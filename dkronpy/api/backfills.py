@@ -22,12 +22,12 @@ from dkronpy.history.contract import Query
 from dkronpy.model.backfill import MAX_FIRES, Backfill, BackfillPolicy
 from dkronpy.model.backfill_spec import parse_backfill
 from dkronpy.model.duration import SECOND
-from dkronpy.model.execution import Execution
+from dkronpy.model.execution import OF_FIRES, Execution
 from dkronpy.model.job import Job
 from dkronpy.model.times import rfc3339
 from dkronpy.schedule import ScheduleError
 from dkronpy.scheduling.backfilling import of_backfill, progress_of
-from dkronpy.scheduling.choosing import OF_FIRES, Choice, Past, TooManyFires, choose
+from dkronpy.scheduling.choosing import Choice, Past, TooManyFires, choose
 
 _PAGE: Final = 1000
 """Executions that are read at once."""

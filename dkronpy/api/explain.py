@@ -69,6 +69,7 @@ _REASONS: Final = {
 _OVERLAPS: Final = {
     Concurrency.FORBID: "it will be skipped",
     Concurrency.QUEUE_ONE: "it will wait for its end, or be skipped if another waits already",
+    Concurrency.QUEUE_NEWEST: "it will wait for its end, or be skipped if another waits already",
     Concurrency.QUEUE: "it will wait for its end, unless too many wait already",
     Concurrency.CANCEL_OTHER: "that one will be ended first",
     Concurrency.REPLACE: "that one will be killed first",

@@ -72,7 +72,7 @@ def _document(name: str, job: DsariJob, config: DsariConfig) -> dict[str, Any]:
         "timezone": job.timezone,
         "hash": Hash.DSARI.value,
         "tags": {} if "tags" in config.extra or "tags" in job.extra else ANY_SERVER,
-        "concurrency": Concurrency.ALLOW if job.concurrent else Concurrency.QUEUE_ONE,
+        "concurrency": Concurrency.ALLOW if job.concurrent else Concurrency.QUEUE_NEWEST,
         "concurrency_groups": list(job.groups),
         "metadata": {JOB_GROUP: job.job_group} if job.job_group else {},
         "executor": "shell",

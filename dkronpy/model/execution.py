@@ -67,6 +67,10 @@ class Trigger(StrEnum):
     """A signed link."""
 
 
+OF_FIRES = frozenset({Trigger.SCHEDULE, Trigger.BACKFILL})
+"""Triggers whose executions have the time of a fire."""
+
+
 class Reason(StrEnum):
     """Why a fire was skipped or missed."""
 

@@ -33,6 +33,8 @@ class Concurrency(StrEnum):
     """Skip it, and record the skip with the reason `overlap`."""
     QUEUE_ONE = "queue_one"
     """Start it when the running one has ended; while it waits, further ones are skipped."""
+    QUEUE_NEWEST = "queue_newest"
+    """As `queue_one`, but what was asked for takes the place of what waits; only fires of the schedule are skipped."""
     QUEUE = "queue"
     """Start it when those before it have ended; when `queue_limit` wait, further ones are skipped."""
     CANCEL_OTHER = "cancel_other"

@@ -11,15 +11,12 @@ from enum import StrEnum
 import msgspec
 
 from dkronpy.model.backfill import MAX_FIRES, BackfillPolicy
-from dkronpy.model.execution import Execution, Trigger
+from dkronpy.model.execution import OF_FIRES, Execution
 from dkronpy.model.job import Edit, Job, JobStatus
 from dkronpy.schedule import Schedule, ScheduleError
 from dkronpy.scheduling.exclusions import Exclusions
 from dkronpy.scheduling.fires import compiled, next_fire
 from dkronpy.scheduling.groups import Group
-
-OF_FIRES = frozenset({Trigger.SCHEDULE, Trigger.BACKFILL})
-"""Triggers whose executions have the time of a fire."""
 
 
 class LeftOut(StrEnum):

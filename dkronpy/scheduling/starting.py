@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dkronpy.model.execution import Execution, Origin, Reason, State, Trigger
+from dkronpy.model.execution import OF_FIRES, Execution, Origin, Reason, State, Trigger
 from dkronpy.model.job import Concurrency, Job
 from dkronpy.model.parameter import with_defaults
 from dkronpy.model.run import RunSpec
@@ -66,7 +66,7 @@ def start(
         _skip(board, step, decided, Hindrance(reason, detail))
         return
     hindrance = hindered(board, job, arriving=True)
-    if hindrance is not None and (refusal := _refusal(board, job, hindrance)) is not None:
+    if hindrance is not None and (refusal := _refusal(board, job, hindrance, trigger)) is not None:
         _skip(board, step, decided, refusal)
         return
     nodes, lack = targets(board, job)
@@ -104,7 +104,7 @@ def hindered(board: Board, job: Job, *, arriving: bool) -> Hindrance | None:
     return None
 
 
-def _refusal(board: Board, job: Job, hindrance: Hindrance) -> Hindrance | None:
+def _refusal(board: Board, job: Job, hindrance: Hindrance, trigger: Trigger) -> Hindrance | None:
     """Why a hindered fire that arrives may not even wait, by its job's policy of overlap."""
     waiting = len(board.waiting.by_job.get(job.name, ()))
     match job.concurrency:
@@ -112,7 +112,9 @@ def _refusal(board: Board, job: Job, hindrance: Hindrance) -> Hindrance | None:
             return Hindrance(Reason.OVERLAP, hindrance.detail or "another waits for a node")
         case Concurrency.QUEUE_ONE if waiting:
             return Hindrance(Reason.OVERLAP, hindrance.detail or "another waits for a node")
-        case Concurrency.CANCEL_OTHER | Concurrency.REPLACE:
+        case Concurrency.QUEUE_NEWEST if waiting and trigger in OF_FIRES:
+            return Hindrance(Reason.OVERLAP, hindrance.detail or "another waits for a node")
+        case Concurrency.QUEUE_NEWEST | Concurrency.CANCEL_OTHER | Concurrency.REPLACE:
             return None
         case _ if waiting >= job.queue_limit:
             return Hindrance(Reason.QUEUE_FULL, f"{waiting} wait already, of queue_limit {job.queue_limit}")

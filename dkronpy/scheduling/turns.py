@@ -15,8 +15,10 @@ from dkronpy.scheduling.board import Board
 from dkronpy.scheduling.starting import hindered, launch, targets
 from dkronpy.scheduling.step import Step
 
-NEWEST_ONLY = {Concurrency.CANCEL_OTHER: False, Concurrency.REPLACE: True}
-"""Policies by which a fire ends what it finds in flight and waiting; the value: at once, without a grace."""
+ENDS_OTHERS = {Concurrency.CANCEL_OTHER: False, Concurrency.REPLACE: True}
+"""Policies by which a fire ends what it finds in flight; the value: at once, without a grace."""
+NEWEST_ONLY = {*ENDS_OTHERS, Concurrency.QUEUE_NEWEST}
+"""Policies by which a fire takes the place of one that waits."""
 
 
 def take_turns(board: Board, step: Step, now: int, limit: int) -> None:
@@ -49,7 +51,9 @@ def _job(board: Board, step: Step, name: str, now: int, limit: int) -> Job | Non
         if job is None:
             end_waiting(board, step, placeholder, Reason.DELETED, now)
         elif job.concurrency in NEWEST_ONLY and len(numbers) > 1:
-            end_waiting(board, step, placeholder, Reason.SUPERSEDED, now, f"group {numbers[-1]} came after it")
+            *older, newest = sorted(numbers, key=lambda number: board.placeholder(name, number).decided)
+            placeholder = board.placeholder(name, older[0])
+            end_waiting(board, step, placeholder, Reason.SUPERSEDED, now, f"group {newest} came after it")
         else:
             return job
     return None
@@ -59,8 +63,8 @@ def _start_first(board: Board, step: Step, job: Job, now: int) -> bool:
     """Start the job's oldest fire that waits, if it may. Returns whether it waits no more."""
     placeholder = board.placeholder(job.name, board.waiting.by_job[job.name][0])
     if hindered(board, job, arriving=False) is not None:
-        if job.concurrency in NEWEST_ONLY:
-            board.kill_all(job.name, force=NEWEST_ONLY[job.concurrency])
+        if job.concurrency in ENDS_OTHERS:
+            board.kill_all(job.name, force=ENDS_OTHERS[job.concurrency])
         return False
     nodes, lack = targets(board, job)
     if lack is not None and lack.reason is Reason.NO_TARGET and job.wait_for_target:

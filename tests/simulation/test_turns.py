@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import pytest
 
 from dkronpy.model.duration import SECOND
 from dkronpy.model.execution import Execution, Reason, State, Trigger
 from dkronpy.model.job import Concurrency, Job
+from dkronpy.scheduling.turns import NEWEST_ONLY
 from tests.conftest import FULL
 from tests.simulation.test_scheduling import check, quiet, run
 from tests.simulation.world import World
@@ -48,7 +50,7 @@ class Watched(World):
             job = self.store.jobs.get(name)
             # Policies that keep only the newest end the one before in the step that follows.
             most = {Concurrency.FORBID: 1, Concurrency.QUEUE_ONE: 1}
-            if job is not None and job.concurrency not in (Concurrency.CANCEL_OTHER, Concurrency.REPLACE):
+            if job is not None and job.concurrency not in NEWEST_ONLY:
                 assert count <= most.get(job.concurrency, job.queue_limit), f"{count} fires of {name} wait"
 
 
@@ -122,6 +124,7 @@ def outcomes(world: World) -> list[tuple[str, str]]:
     [
         (Concurrency.FORBID, [("success", ""), ("skipped", "overlap"), ("skipped", "overlap")]),
         (Concurrency.QUEUE_ONE, [("success", ""), ("success", ""), ("skipped", "overlap")]),
+        (Concurrency.QUEUE_NEWEST, [("success", ""), ("skipped", "superseded"), ("success", "")]),
         (Concurrency.QUEUE, [("success", ""), ("success", ""), ("success", "")]),
         (Concurrency.CANCEL_OTHER, [("killed", ""), ("skipped", "superseded"), ("success", "")]),
         (Concurrency.REPLACE, [("killed", ""), ("skipped", "superseded"), ("success", "")]),
@@ -135,6 +138,26 @@ def test_policies(policy: Concurrency, expected: list[tuple[str, str]]) -> None:
         world.advance(SECOND // 4)
     world.advance(30 * SECOND)
     assert outcomes(world) == expected
+
+
+def test_what_was_asked_for_keeps_its_place_before_fires() -> None:
+    """As in dsari: a trigger takes the place of the run that waits, whatever times they bear; a fire does not."""
+    world = simple(5, concurrency=Concurrency.QUEUE_NEWEST)
+    takes(world, 35)
+    world.put(msgspec.structs.replace(world.store.jobs["job"], schedule="*/10 * * * * *"))
+    world.advance(31 * SECOND)  # one fire runs, the next waits, the third is skipped
+    first = world.trigger("job", env={"ASKED": "first"})
+    world.advance(SECOND)
+    world.trigger("job", world.now - 60 * SECOND, env={"ASKED": "second"})
+    world.advance(10 * SECOND)
+    world.put(msgspec.structs.replace(world.store.jobs["job"], schedule="@manually"))
+    world.advance(60 * SECOND)
+    ran = [e for e in world.history.values() if e.state is State.SUCCESS]
+    assert [e.env for e in sorted(ran, key=lambda e: e.decided)] == [{}, {"ASKED": "second"}]
+    assert world.history["job", first, 0, ""].reason == Reason.SUPERSEDED
+    skipped = Counter(e.reason for e in world.history.values() if e.trigger is Trigger.SCHEDULE)
+    assert skipped["superseded"] == 1
+    assert skipped["overlap"] >= 2
 
 
 def test_a_queue_has_an_end() -> None:

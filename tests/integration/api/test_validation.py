@@ -64,7 +64,7 @@ from tests.support.api_node import ApiNode
         ({"catchup": {"policy": "some"}}, "catchup.policy", "'all', 'latest' or 'none'"),
         ({"catchup": {"window": "-1s"}}, "catchup.window", "negative"),
         ({"catchup": "60s"}, "catchup", "object"),
-        ({"concurrency": "Allow"}, "concurrency", "'allow', 'forbid', 'queue_one'"),
+        ({"concurrency": "Allow"}, "concurrency", "'allow', 'forbid', 'queue_one', 'queue_newest'"),
         ({"queue_limit": 0}, "queue_limit", "at least 1"),
         ({"concurrency_groups": "db"}, "concurrency_groups", "list"),
         ({"concurrency_groups": ["a", "b/c"]}, "concurrency_groups.1", "no name of a group"),

@@ -44,7 +44,7 @@ def test_dump(dkron: Dkron, directory: Path) -> None:
     assert [job["name"] for job in jobs] == ["nightly-report", "long"]
     assert jobs[0]["executor_config"]["command"] == "report 'a b'"
     (nightly, _) = read_documents(dkron("config", "dump", str(directory)).out, "dump")
-    assert nightly.value["concurrency"] == "queue_one"
+    assert nightly.value["concurrency"] == "queue_newest"
     assert "tiemout: 5" in dkron("config", "dump", "--raw", str(directory)).out
     told = dkron("config", "dump", str(directory / "nowhere"))
     assert (told.code, told.out) == (2, "")

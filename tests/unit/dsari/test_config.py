@@ -164,7 +164,7 @@ def test_a_job_with_everything(tmp_path: Path):
         "/dir",
     )
     assert (job.schedule, job.timezone) == ("H H(0-2) * * * 30", "Europe/Berlin")
-    assert (job.concurrency, job.concurrency_groups) == (Concurrency.QUEUE_ONE, ("db", "my disks"))
+    assert (job.concurrency, job.concurrency_groups) == (Concurrency.QUEUE_NEWEST, ("db", "my disks"))
     assert (job.metadata, job.tags) == ({"job_group": "reports"}, {"dkron_server": "true:1"})
     config = shell(job)
     assert config.argv == ("report", "two words", "it's", "", "--n", "3", "1.5")

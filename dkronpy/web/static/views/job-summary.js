@@ -32,7 +32,8 @@ export function JobSummary({ job, beat }) {
 }
 
 const OVERLAPS = {
-  allow: 'runs may overlap', forbid: 'skips a fire while one runs', queue_one: 'one fire waits while one runs', queue: 'fires wait while one runs',
+  allow: 'runs may overlap', forbid: 'skips a fire while one runs', queue_one: 'one fire waits while one runs',
+  queue_newest: 'one waits while one runs, the newest that was asked for', queue: 'fires wait while one runs',
   cancel_other: 'ends the run in flight', replace: 'kills the run in flight',
 };
 

@@ -49,7 +49,7 @@ export const SECTIONS = [
     fields: [
       {
         path: 'concurrency', label: 'While a run is in flight, a new fire', kind: 'choice',
-        choices: { allow: 'runs beside it', forbid: 'is skipped', queue_one: 'waits, one at most', queue: 'waits its turn', cancel_other: 'ends the other first', replace: 'kills the other first' },
+        choices: { allow: 'runs beside it', forbid: 'is skipped', queue_one: 'waits, one at most', queue_newest: 'waits, the newest that was asked for', queue: 'waits its turn', cancel_other: 'ends the other first', replace: 'kills the other first' },
       },
       { path: 'concurrency_groups', label: 'Concurrency groups', one: 'Group', kind: 'names', of: 'group', most: 10, help: 'It runs when one of them has a place.' },
       { path: 'priority', label: 'Priority', kind: 'number', help: 'From −100 to 100, among those that wait for the same group.' },
