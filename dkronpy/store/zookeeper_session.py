@@ -64,7 +64,7 @@ class Session:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._up = asyncio.Event()
-        self._network = _Network(tls, seconds)
+        self._network = _Network(tls, seconds, self._made)
         self._client = KazooClient(
             hosts=",".join(addresses),
             timeout=2 * seconds,  # a connection on which nothing is asked is found dead within 2/3 of it
@@ -176,6 +176,15 @@ class Session:
         answer.future.set_exception(Lost(f"ZooKeeper did not answer within {self._seconds:g} s"))
         self._network.cut(number)
 
+    def _made(self, number: int) -> None:
+        """In a thread of kazoo. A connection that gets no session soon is given up: a ZooKeeper that is about to serve
+        may keep one open that it will never answer, and kazoo waits for it for twice as long as a request may take."""
+        self._call_soon(lambda: self._loop.call_later(self._seconds / 2, self._unanswered, number))
+
+    def _unanswered(self, number: int) -> None:
+        if not self._up.is_set():
+            self._network.cut(number)
+
     def _changed(self, state: KazooState) -> None:
         """In a thread of kazoo."""
         if state == KazooState.CONNECTED:
@@ -187,7 +196,7 @@ class Session:
                 log.warning("the connection to ZooKeeper at %s is lost", self._network.machine)
             self._call_soon(self._up.clear)
 
-    def _call_soon(self, do: Callable[[], None]) -> None:
+    def _call_soon(self, do: Callable[[], object]) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             self._loop.call_soon_threadsafe(do)
 
@@ -217,8 +226,10 @@ class _Answer:
 class _Network(SequentialThreadingHandler):
     """Connects for kazoo, remembers why that fails, and cuts connections."""
 
-    def __init__(self, tls: ssl.SSLContext | None, seconds: float) -> None:
+    def __init__(self, tls: ssl.SSLContext | None, seconds: float, made: Callable[[int], None]) -> None:
+        """`made` is told of each connection, by its number."""
         super().__init__()
+        self._made = made
         self._tls = tls
         self._seconds = seconds
         self._socket: socket.socket | None = None
@@ -244,6 +255,7 @@ class _Network(SequentialThreadingHandler):
         self.reasons[name] = "it does not answer as ZooKeeper does"
         self._socket, self.machine = connected, name
         self.number += 1
+        self._made(self.number)
         return connected
 
     def cut(self, number: int) -> None:

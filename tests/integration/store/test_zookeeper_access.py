@@ -91,6 +91,31 @@ async def test_something_else_is_there() -> None:
         await refuses(ZooKeeperStore([address], timeout=0.5), f"{address}: it does not answer as ZooKeeper does")
 
 
+async def test_a_connection_that_gets_no_answer_is_made_anew() -> None:
+    """As one to a ZooKeeper that just starts, which may forget it."""
+    made = 0
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal made
+        made += 1
+        try:
+            await reader.read()
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(swallow, HOST, 0) as server:
+        store = ZooKeeperStore(["{}:{}".format(*server.sockets[0].getsockname())], timeout=0.5)
+
+        async def again() -> bool:
+            """Within the time that a call has."""
+            before = made
+            with pytest.raises(Unavailable):
+                await store.open()
+            return made - before > 1
+
+        await wait_for(again)
+
+
 async def test_a_version_that_is_too_old() -> None:
     """It answers a read of several nodes as 3.5 does: unimplemented (-6)."""
     welcome = struct.pack("!iiqi16sb", 0, 4000, 1, 16, b"", 0)
