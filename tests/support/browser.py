@@ -137,14 +137,15 @@ class Browser:
         """What the first visible element of a CSS selector shows."""
         return self._use(selector, "", lambda one: one.text)
 
-    def type_time(self, selector: str, time: str) -> None:
-        """Give an input this time, YYYY-MM-DDTHH:MM:SS: what its keys do depends on the system's language."""
+    def put(self, selector: str, value: str) -> None:
+        """Give an input this value at once: a time (YYYY-MM-DDTHH:MM:SS), whose keys depend on the system's language,
+        or a long text."""
         self.find(selector)
         self.script(
             "const one = document.querySelector(arguments[0]); one.value = arguments[1];"
             "one.dispatchEvent(new Event('input', {bubbles: true}))",
             selector,
-            time,
+            value,
         )
 
     def press(self, key: str) -> None:

@@ -146,7 +146,7 @@ def test_a_run_at_a_later_time_is_shown_and_cancelled(dashboard: Dashboard) -> N
     dashboard.job("later", schedule="@manually", parameters=parameters)
     dashboard.open("/jobs/later")
     browser.click("button", "Run now")  # which can't be without a size
-    browser.type_time("#run-at", "2035-05-06T07:08:09")
+    browser.put("#run-at", "2035-05-06T07:08:09")
     browser.fill("#run-parameter-SIZE", "3")
     browser.click("#run-parameter-COLOUR option", "blue")
     browser.fill("#run-env", "MORE=yes")
@@ -169,8 +169,8 @@ def test_fires_of_the_past_are_shown_before_they_are_run(dashboard: Dashboard) -
     dashboard.job("past", schedule="0 0 * * * *", tags={"server": "true:1"})
     dashboard.open("/jobs/past?tab=runs")
     browser.click("button", "Run fires of the past …")
-    browser.type_time("#backfill-from", "2020-01-01T00:00:00")
-    browser.type_time("#backfill-to", "2020-01-01T02:30:00")
+    browser.put("#backfill-from", "2020-01-01T00:00:00")
+    browser.put("#backfill-to", "2020-01-01T02:30:00")
     browser.click("dialog button", "Show what would run")
     browser.shows("3 fires would run", "1 Jan 2020, 02:00:00")
     assert dashboard.server.call("GET", "/v1/jobs/past")["success_count"] == 0

@@ -10,7 +10,7 @@ const DST = {
 /** `fires` as the API gives them, of a job or a draft: its schedules may be on clocks of their own. */
 export function Fires({ fires, job }) {
   const zone = job.timezone;
-  const several = job.schedules?.some((entry) => entry?.timezone && entry.timezone !== zone);
+  const several = job.schedules?.some?.((entry) => entry?.timezone && entry.timezone !== zone);
   return html`<ol class="stack-small">${fires.map((fire) => html`<li key=${fire.time} class="row">
     <span>${show(fire.time, 'full', zone)}</span><span class="muted">${relative(fire.time)}</span>
     ${(zone || several) && clock.value === 'viewer' && html`<span class="muted small">${fire.local.slice(11, 16)} ${several ? `at UTC${fire.local.slice(19)}` : `in ${zone}`}</span>`}

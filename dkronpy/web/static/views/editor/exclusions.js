@@ -16,7 +16,7 @@ export function Exclusions({ form }) {
 }
 
 function Blackout({ form, path, blackout }) {
-  const kind = 'schedule' in blackout || 'duration' in blackout ? 'again' : 'once';
+  const kind = blackout.schedule !== undefined || blackout.duration !== undefined ? 'again' : 'once';
   const turn = (event) => form.change(path, event.target.value === 'once' ? BLANK : { schedule: '', duration: '', timezone: '' });
   const id = `field-${path.replaceAll('.', '-')}-kind`;
   return html`<div class="field wide"><label for=${id}>It is</label>

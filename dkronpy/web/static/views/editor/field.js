@@ -60,7 +60,7 @@ export function Input({ form, field, value, onValue, shared }) {
     case 'pairs':
       return html`<${Typed} as="textarea" value=${value} write=${pairsText} read=${readPairs} onValue=${onValue} shared=${shared} rows=${field.rows} />`;
     case 'items':
-      return html`<${Typed} as="textarea" value=${value} write=${(items) => (items ?? []).join('\n')} read=${readItems} onValue=${onValue} shared=${shared} rows=${field.rows} />`;
+      return html`<${Typed} as="textarea" value=${value} write=${(items) => (Array.isArray(items) ? items : []).join('\n')} read=${readItems} onValue=${onValue} shared=${shared} rows=${field.rows} />`;
     default: {
       const seek = (event) => {
         text(event);

@@ -82,6 +82,12 @@ export function valueAt(draft, path) {
   return path.split('.').reduce((value, key) => value?.[key], draft);
 }
 
+/** A list of the draft; none where its JSON has something else. */
+export const listAt = (draft, path) => {
+  const found = valueAt(draft, path);
+  return Array.isArray(found) ? found : [];
+};
+
 /** The draft with another value at a path, whose numbers are places in lists; undefined removes a field. */
 export function withValue(draft, path, value) {
   const [first, ...rest] = path.split('.');

@@ -1,6 +1,7 @@
 // What a job's runs can be told: parameters with a type, a default, choices.
 import { html } from '../../lib.js';
 import { Field, fieldId } from './field.js';
+import { listAt } from './fields.js';
 import { Rows } from './rows.js';
 
 const TYPES = { string: 'text', integer: 'a whole number', number: 'a number', boolean: 'true or false' };
@@ -13,9 +14,10 @@ export function Parameters({ form }) {
 }
 
 function Parameter({ form, path, parameter }) {
-  const { type, choices } = parameter;
+  const { type } = parameter;
+  const choices = listAt(parameter, 'choices');
   const needed = (parameter.default ?? null) === null;
-  const values = choices?.length ? choices.map(String) : type === 'boolean' ? ['true', 'false'] : null;
+  const values = choices.length ? choices.map(String) : type === 'boolean' ? ['true', 'false'] : null;
   const turn = (to) => form.change(path, to === 'boolean' ? { ...parameter, type: to, choices: [], default: needed ? null : 'false' } : { ...parameter, type: to });
   const given = { path: `${path}.default`, label: 'Default', empty: '' };
   return html`
@@ -24,7 +26,7 @@ function Parameter({ form, path, parameter }) {
     ${type !== 'boolean' && html`<${Field} form=${form} field=${{ path: `${path}.choices`, label: 'Choices', kind: 'items', rows: 2, help: 'If it must be one of a few: one a line.' }} />`}
     ${!needed && html`<${Field} form=${form} field=${values ? { ...given, kind: 'choice', choices: Object.fromEntries(values.map((value) => [value, value])) } : { ...given, kind: 'text', mono: true }} />`}
     <${Field} form=${form} field=${{
-      path: `${path}.default`, id: `${fieldId(path)}-needed`, label: 'Must be given with each run: it has no default', flag: { on: null, off: type === 'boolean' ? 'false' : choices?.[0] ?? '' }, silent: !needed,
+      path: `${path}.default`, id: `${fieldId(path)}-needed`, label: 'Must be given with each run: it has no default', flag: { on: null, off: type === 'boolean' ? 'false' : choices[0] ?? '' }, silent: !needed,
     }} />
     <${Field} form=${form} field=${{ path: `${path}.description`, label: 'Description', kind: 'text', wide: true, empty: '' }} />`;
 }

@@ -1,6 +1,7 @@
 // The jobs that a job runs after: which, on what outcome, all or any of them.
 import { html } from '../../lib.js';
 import { Field } from './field.js';
+import { listAt } from './fields.js';
 import { Fault, Rows } from './rows.js';
 
 const OUTCOMES = { success: 'succeeded', failure: 'failed', completion: 'ended, in any way' };
@@ -16,7 +17,7 @@ export function Parents({ form }) {
       }} />
       <div class="field wide"><button type="button" class="button start" onClick=${several}>Several jobs, or other outcomes …</button></div></div>`;
   }
-  const many = draft.depends_on.parents?.length > 1;
+  const many = listAt(draft, 'depends_on.parents').length > 1;
   return html`<${Rows} form=${form} path="depends_on.parents" one="Parent" blank=${{ job: '', on: 'success' }} row=${(path) => html`
       <${Field} form=${form} field=${{ path: `${path}.job`, label: 'Job', kind: 'job', empty: '', required: true }} />
       <${Field} form=${form} field=${{ path: `${path}.on`, label: 'When its run has', kind: 'choice', choices: OUTCOMES }} />`} />
@@ -31,10 +32,11 @@ export function Parents({ form }) {
 export const hasParents = (draft) => Boolean(draft.parent_job || draft.depends_on);
 
 /** When it runs, in words. */
-export function parentsInWords({ parent_job: parent, depends_on: several }) {
+export function parentsInWords(draft) {
+  const { parent_job: parent, depends_on: several } = draft;
   if (!several) return `After every success of ${parent}`;
   const words = { success: 'succeeded', failure: 'failed', completion: 'ended' };
-  const told = (several.parents ?? []).map((one) => (typeof one === 'string' ? { job: one } : one)).filter((one) => one.job)
+  const told = listAt(draft, 'depends_on.parents').map((one) => (typeof one === 'string' ? { job: one } : one)).filter((one) => one?.job)
     .map((one) => `${one.job} has ${words[one.on] ?? words.success}`);
   if (!told.length) return 'After jobs that are still to be named';
   const all = several.require !== 'any';

@@ -2,12 +2,11 @@
 import { html, useEffect, useRef, useState } from '../../lib.js';
 import { Icon } from '../../parts/icons.js';
 import { fieldId, Input } from './field.js';
-import { valueAt } from './fields.js';
+import { listAt } from './fields.js';
 
 /** Rows of `path`, and what adds and removes them. A row keeps its key however the others change. */
 function useRows(form, path, blank) {
-  const found = valueAt(form.draft, path);
-  const list = Array.isArray(found) ? found : [];
+  const list = listAt(form.draft, path);
   const keys = useRef({ last: 0, held: [] });
   const box = useRef(null);
   const [told, setTold] = useState('');

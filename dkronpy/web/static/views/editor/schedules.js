@@ -2,6 +2,7 @@
 import { html } from '../../lib.js';
 import { show } from '../../core/time.js';
 import { Field } from './field.js';
+import { listAt } from './fields.js';
 import { useWords } from './preview.js';
 import { Rows } from './rows.js';
 
@@ -9,7 +10,7 @@ const HELP = 'A crontab line (0 30 2 * * *), @every 10m, @daily, H H * * *, @at 
 const BLANK = { schedule: '', timezone: '', env: {} };
 
 export function Schedules({ form }) {
-  return html`<${First} form=${form} several=${form.draft.schedules?.length > 0} />
+  return html`<${First} form=${form} several=${listAt(form.draft, 'schedules').length > 0} />
     <${Rows} form=${form} path="schedules" one="Schedule" first=${2} blank=${BLANK}
       row=${(path, entry) => html`<${Further} form=${form} path=${path} entry=${entry} />`} />`;
 }

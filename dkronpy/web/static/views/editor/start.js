@@ -1,6 +1,7 @@
 // What starts a job: its schedules, other jobs, or only people.
 import { html, useRef, useState } from '../../lib.js';
 import { Field } from './field.js';
+import { listAt } from './fields.js';
 import { hasParents, Parents } from './parents.js';
 import { Schedules } from './schedules.js';
 
@@ -12,12 +13,12 @@ const BEGIN = {
   asked: { schedule: '@manually' },
 };
 
-const isManual = (draft) => draft.schedule?.trim().toLowerCase() === '@manually' && !draft.schedules?.length;
+const isManual = (draft) => String(draft.schedule).trim().toLowerCase() === '@manually' && !listAt(draft, 'schedules').length;
 
 /** What the draft says, or, where it says nothing, what was chosen. */
 function modeOf(draft, chosen) {
   if (hasParents(draft)) return 'parents';
-  if (chosen === 'parents' && !draft.schedule && !draft.schedules?.length) return 'parents';
+  if (chosen === 'parents' && !draft.schedule && !listAt(draft, 'schedules').length) return 'parents';
   return chosen === 'asked' && isManual(draft) ? 'asked' : 'schedule';
 }
 
