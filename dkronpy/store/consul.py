@@ -29,7 +29,7 @@ from dkronpy.store.contract import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from dkronpy.store.contract import Event, Guard, Operation
@@ -149,9 +149,9 @@ class ConsulStore(Store):
             try:
                 pairs = await write(parts.machines, body)
             except Refused as error:
-                broken = {problem.op_index for problem in error.problems}
-                for number, guard in enumerate(guards):
-                    if number in broken:
+                broken = transaction.keys(problem.op_index for problem in error.problems)
+                for guard in guards:
+                    if guard.key in broken:
                         raise Conflict(guard.key) from None
                 why = str(error)
                 await parts.log.renew(segment)  # or another has deleted or made what was looked at
@@ -187,12 +187,19 @@ class _Transaction:
     ) -> None:
         self._name = f"{number:013x}"
         self._changes: list[Change] = []
-        self._ops = [_check(guard.key, guard.revision) for guard in guards]
+        self._ops: list[Op] = []
+        held: dict[str, int] = {}
+        """Revisions that keys must have to be put: a guard and its put are one operation."""
+        puts = {operation.key for operation in operations if isinstance(operation, Put)}
+        for guard in guards:
+            if guard.key not in puts or held.setdefault(guard.key, guard.revision) != guard.revision:
+                self._ops.append(_check(guard.key, guard.revision))
         for operation in operations:
             key = operation.key
             if isinstance(operation, Put):
                 # Consul takes no notice of a value that is put again, so that it differs in its flags.
-                self._ops.append(Op("set", _KEYS + key, operation.value, flags=number))
+                verb = "cas" if key in held else "set"
+                self._ops.append(Op(verb, _KEYS + key, operation.value, flags=number, index=held.get(key, 0)))
                 self._changes.append(Change(key, operation.value))
             elif not known[key]:
                 self._ops.append(_check(key, 0))
@@ -203,6 +210,10 @@ class _Transaction:
             else:
                 self._ops.append(Op("delete", _KEYS + key))
                 self._changes.append(Change(key, None))
+
+    def keys(self, numbers: Iterable[int]) -> set[str]:
+        """Those that operations of these numbers are about."""
+        return {self._ops[number].key.removeprefix(_KEYS) for number in numbers if number < len(self._ops)}
 
     async def body(self, log: Log, segment: Segment) -> tuple[bytes, int | None]:
         """The request, and the size of its entry in the log if it changes anything. An entry that is too large for it
