@@ -226,24 +226,32 @@ class Agent:
         if self._server is None:
             log.info("dkron %s runs jobs", __version__, extra={"node": settings.node_name})
             await self._until_stopped()
-            self._node.detach(self._node.session)
-            await self._node.end_runs()
+        else:
+            await self._serve_cluster(self._server, group, listeners)
+        self._node.detach(self._node.session)
+        await self._node.end_runs()
+
+    async def _serve_cluster(self, server: Server, group: asyncio.TaskGroup, listeners: AsyncExitStack) -> None:
+        settings = self.settings
+        loaded = group.create_task(server.mirror.loaded.wait(), name="load")
+        stopped = group.create_task(self._stop.wait(), name="stop")
+        await asyncio.wait([loaded, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if not loaded.done():
+            loaded.cancel()
+            self._supervisor.stopping()
             return
-        await self._server.mirror.loaded.wait()
-        leading = group.create_task(self._server.leadership.run(), name="leadership")
-        await listen(listeners, self._server.api(self, self.faults), settings.http_host, settings.http_port)
+        leading = group.create_task(server.leadership.run(), name="leadership")
+        await listen(listeners, server.api(self, self.faults), settings.http_host, settings.http_port)
         extra = {"node": settings.node_name}
         log.info(
             "dkron %s serves http://%s, data in %s", __version__, settings.http_addr, settings.data_dir, extra=extra
         )
         await self._until_stopped()
-        self._server.leadership.stop()
+        server.leadership.stop()
         done, _ = await asyncio.wait([leading], timeout=HANDOVER)
         if not done:
             log.warning("the lead could not be handed over in %.0f s", HANDOVER)
             leading.cancel()
-        self._node.detach(self._node.session)
-        await self._node.end_runs()
 
     async def _until_stopped(self) -> None:
         self._supervisor.ready()

@@ -58,6 +58,10 @@ MIRRORED = (
 listeners."""
 
 
+_SLICE = 5000
+"""Records that are taken in before other tasks get a turn, in the first load."""
+
+
 class Held(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """A record and the store's revision of it."""
 
@@ -180,9 +184,14 @@ class Mirror:
                 if not page.more:
                     break
                 after = page.entries[-1].key
-        seen = {entry.key for entry in entries}
-        gone = [Event(key, None, first or 0) for key in self._held_keys() if key not in seen]
-        self._apply([*gone, *(Event(entry.key, entry.value, entry.revision) for entry in entries)])
+        events = [Event(entry.key, entry.value, entry.revision) for entry in entries]
+        if self.loaded.is_set():
+            seen = {entry.key for entry in entries}
+            self._apply([*(Event(key, None, first or 0) for key in self._held_keys() if key not in seen), *events])
+        else:  # Nobody reads yet: with turns for other tasks, among them the end of the process.
+            for start in range(0, len(events), _SLICE):
+                self._apply(events[start : start + _SLICE])
+                await asyncio.sleep(0)
         self.revision = first or 0
         self.healthy = True
         self._wake()
@@ -304,8 +313,10 @@ class Mirror:
         ]
 
     def _link(self, name: str, old: Held[Job] | None, new: Held[Job] | None) -> None:
-        before = set[str]() if old is None else set(old.value.parents)
-        after = set[str]() if new is None else set(new.value.parents)
+        named, names = () if old is None else old.value.parents, () if new is None else new.value.parents
+        if named == names:  # nearly always none
+            return
+        before, after = set(named), set(names)
         for parent in before - after:
             siblings = self.children[parent]
             siblings.discard(name)

@@ -67,6 +67,8 @@ class Definitions:
         written)."""
         if job.dependency is not None:
             return None
+        if (known := self.timeline.schedule(job)) is not None:
+            return known
         try:
             return compiled(job)
         except ScheduleError as error:
@@ -165,9 +167,9 @@ class Definitions:
             self.cursor = msgspec.structs.replace(
                 self.cursor, time=horizon, job="", sweeps=(*self.cursor.sweeps, sweep)
             )
-            jobs, self.timeline = list(self.jobs.values()), Timeline()
-            for job in jobs:
-                self.adopt(job)
+            entries, self.timeline = self.timeline.entries(), Timeline()
+            for job, schedule in entries:
+                self.timeline.put(job, schedule, max(self.cursor.after(job.name), job.since))
         if self.cursor.sweeps:
             for name, job in self.jobs.items():
                 self.debts[name] = Debt(job, [])

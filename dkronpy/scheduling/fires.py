@@ -103,6 +103,15 @@ class Timeline:
         if fire is not None:
             heapq.heappush(self._heap, (fire, job.name, self._puts))
 
+    def schedule(self, job: Job) -> Schedule | None:
+        """The compiled schedule of this very definition, if it is the one that is scheduled."""
+        entry = self._jobs.get(job.name)
+        return entry[1] if entry is not None and entry[0] is job else None
+
+    def entries(self) -> list[tuple[Job, Schedule]]:
+        """Every definition that is scheduled."""
+        return [(job, schedule) for job, schedule, _ in self._jobs.values()]
+
     def remove(self, name: str) -> None:
         """The job fires no more; no error if it did not."""
         self._jobs.pop(name, None)
