@@ -23,7 +23,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.support.processes import ROOT, until
+from tests.support.processes import ROOT, free_port, until
 
 AXE = ROOT / ".cache" / "system" / "axe.js"
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Browser:
         ):  # fmt: skip
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
+        self.driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver"), port=free_port()))
         self.driver.set_page_load_timeout(90)
         self.driver.set_script_timeout(90)
         self.size(*WIDE)
