@@ -59,7 +59,7 @@ def test_nothing_undocumented(tmp_path: Path, port: int, known: bool) -> None:
         "--phases=examples,coverage,fuzzing",
         "--generation-database=none",
         "--exclude-operation-id=events",  # never ends
-        "--request-timeout=10",
+        "--request-timeout=60",
         "--warnings=off",
     ]
     done = subprocess.run(
