@@ -46,7 +46,7 @@ function JobFacts({ job }) {
   const command = job.executor === 'shell' ? job.executor_config.command : job.executor_config.url;
   return html`<${Facts} facts=${[
     ['Schedule', html`<${ScheduleText} job=${job} />`],
-    ['Zone', job.timezone || (job.schedule ? 'UTC' : '')],
+    ['Zone', job.timezone || (job.schedule ? 'the servers’' : '')],
     ['After', job.depends_on && `${job.depends_on.require} of ${job.depends_on.parents.map((parent) => `${parent.job} (${parent.on})`).join(', ')}, within ${job.depends_on.window}`],
     ['Runs', html`<span class="pill">${job.executor}</span> <${Command} text=${command} />`],
     ['On', Object.keys(job.tags ?? {}).length ? pairs(job.tags) : 'every node'],

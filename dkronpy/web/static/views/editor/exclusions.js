@@ -26,5 +26,5 @@ function Blackout({ form, path, blackout }) {
       <${Field} form=${form} field=${{ path: `${path}.end`, label: 'To', kind: 'time', help: 'On your clock.' }} />` : html`
       <${Field} form=${form} field=${{ path: `${path}.schedule`, label: 'Begins', kind: 'text', mono: true, empty: '', help: 'A schedule, such as 0 0 22 * * FRI.' }} />
       <${Field} form=${form} field=${{ path: `${path}.duration`, label: 'For', kind: 'text', empty: '', help: 'How long, such as 8h.' }} />
-      <${Field} form=${form} field=${{ path: `${path}.timezone`, label: 'Zone', kind: 'zone', empty: '', placeholder: form.draft.timezone || 'UTC' }} />`}`;
+      <${Field} form=${form} field=${{ path: `${path}.timezone`, label: 'Zone', kind: 'zone', empty: '', placeholder: form.draft.timezone || 'the servers’' }} />`}`;
 }

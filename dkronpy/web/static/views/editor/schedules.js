@@ -25,8 +25,8 @@ function First({ form, several }) {
     }} />
     <${Words} words=${words} zone=${timezone} />
     <${Field} form=${form} field=${{
-      path: 'timezone', label: several ? 'Zone of schedule 1' : 'Zone', kind: 'zone', empty: '', placeholder: 'UTC', also: words.wrong('timezone'),
-      help: `On whose clock it is read${several ? ', and of those without a zone of their own' : ''}.`,
+      path: 'timezone', label: several ? 'Zone of schedule 1' : 'Zone', kind: 'zone', empty: '', placeholder: 'the servers’', also: words.wrong('timezone'),
+      help: several ? 'On whose clock it is read, and those without a zone of their own.' : 'On whose clock it is read; the servers’ without one.',
     }} />
     <${Field} form=${form} field=${{ path: 'spread', label: 'Spread', kind: 'text', help: 'Starts later by a part of this that is drawn from the name, such as 30m.' }} />
   </div>`;
@@ -37,7 +37,7 @@ function Further({ form, path, entry }) {
   const words = useWords(form.draft, entry.schedule, zone);
   return html`
     <${Field} form=${form} field=${{ path: `${path}.schedule`, label: 'Schedule', kind: 'text', mono: true, empty: '', required: true, also: words.wrong('schedule') }} />
-    <${Field} form=${form} field=${{ path: `${path}.timezone`, label: 'Zone', kind: 'zone', empty: '', placeholder: form.draft.timezone || 'UTC', also: words.wrong('timezone') }} />
+    <${Field} form=${form} field=${{ path: `${path}.timezone`, label: 'Zone', kind: 'zone', empty: '', placeholder: form.draft.timezone || 'the servers’', also: words.wrong('timezone') }} />
     <${Words} words=${words} zone=${zone} />
     <${Field} form=${form} field=${{ path: `${path}.env`, label: 'Environment of its runs', kind: 'pairs', rows: 2, help: 'NAME=value, one a line.' }} />`;
 }

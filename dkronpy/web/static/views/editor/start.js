@@ -40,7 +40,7 @@ export function Start({ form }) {
     ${mode === 'parents' && html`<${Parents} form=${form} />`}
     ${mode === 'asked' && html`<p class="muted">It never fires by itself: it runs when a person, a program or a signed link asks for it.</p>`}
     <div class="fields">
-      ${mode !== 'schedule' && html`<${Field} form=${form} field=${{ path: 'timezone', label: 'Zone', kind: 'zone', empty: '', placeholder: 'UTC', wide: true, help: 'Whose days its calendars and blackouts mean.' }} />`}
+      ${mode !== 'schedule' && html`<${Field} form=${form} field=${{ path: 'timezone', label: 'Zone', kind: 'zone', empty: '', placeholder: 'the servers’', wide: true, help: 'Whose days its calendars and blackouts mean.' }} />`}
       <${Field} form=${form} field=${{ path: 'starts_at', label: 'Not before', kind: 'time', help: 'On your clock.' }} />
       <${Field} form=${form} field=${{ path: 'expires_at', label: 'Not after', kind: 'time', help: 'On your clock.' }} />
       <${Field} form=${form} field=${{ path: 'disabled', label: 'Disabled: it does not fire by itself', kind: 'flag' }} />
