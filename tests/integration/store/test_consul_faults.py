@@ -43,7 +43,7 @@ def connected(*machines: str, timeout: float = CALM) -> AbstractAsyncContextMana
 
 def hasty(members: Sequence[Consul]) -> AbstractAsyncContextManager[Store]:
     """Goes on with the next of these members as soon as one does not answer."""
-    return connected(*(member.address for member in members), timeout=1.0)
+    return connected(*(member.address for member in members), timeout=2.0)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreServ
         yield server
 
 
+@pytest.mark.timeout(300)  # a server in Java, started three times, may take that long where others work too
 @pytest.mark.parametrize("down", [0.0, 1.5])
 async def test_the_server_is_killed_and_started_again(server: StoreServer, down: float) -> None:
     async with opened(server.store(timeout=server.quick)) as store, opened(server.store()) as other:
