@@ -160,8 +160,8 @@ class Connection:
 
 
 class Machines:
-    """Gives out the connection in use. `seconds` is how long a call may take, at most, and twice what connecting to one
-    machine may."""
+    """Gives out the connection in use. `seconds` is how long a call may take, at most, and connecting to the only
+    machine; to one of several half of it."""
 
     def __init__(
         self, addresses: Sequence[str], *, tls: grpc.ChannelCredentials | None, login: Login | None, seconds: float
