@@ -150,13 +150,13 @@ class FigureKeeper:
             if len(page) < PAGE:
                 break
             after = page[-1].job
-        self._loaded = True
-        self._rows.clear()
         for number, name in enumerate(list(self._states)):
             if not number % SLICE:
                 await asyncio.sleep(0)
             if (state := self._states.get(name)) is not None:
                 self._note(name, state)
+        self._loaded = True
+        self._rows.clear()
 
     async def _write(self, names: Sequence[str]) -> None:
         async with self.writing:
