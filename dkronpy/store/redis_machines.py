@@ -160,7 +160,7 @@ class Wire:
 
 
 class Machines:
-    """Gives out connections. `seconds` is twice what connecting to one machine may take."""
+    """Gives out connections. `seconds` is what connecting to the only machine may take; one of several has half."""
 
     def __init__(
         self, machines: Sequence[Machine], *, tls: ssl.SSLContext | None, user: str, password: str, seconds: float
