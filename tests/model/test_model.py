@@ -16,6 +16,8 @@ from tests.model.leading import Leading
 
 log = logging.getLogger(__name__)
 
+pytestmark = pytest.mark.timeout(1200)
+"""A search only computes: on a machine that has little time for it, it takes long."""
 FULL = pytest.mark.full, pytest.mark.timeout(3600)
 
 MODELS = [
