@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dkronpy.config.addresses import Address
+from dkronpy.config.choices import Backend, LogFormat, LogLevel, Profile
 from dkronpy.config.keys import ConfigError, Group
 from dkronpy.config.loading import Loaded, add_agent_arguments, load
-from dkronpy.config.settings import Backend, LogFormat, LogLevel, Profile, Settings, changes
+from dkronpy.config.settings import Settings, changes
 from dkronpy.config.tokens import Scope, Token
 
 __all__ = [

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from dkronpy.config.choices import Backend
 from dkronpy.config.keys import About, ConfigError, Group, Key, Kind
-from dkronpy.config.settings import KEYS, Backend, Settings
+from dkronpy.config.settings import KEYS, Settings
 from dkronpy.config.sources import SUFFIXES, Findings, Given, find_file, read_environment, read_file, read_flags
 from dkronpy.config.tokens import TokenFile, read_tokens
 from dkronpy.config.values import expand

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import socket
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, get_origin
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from dkronpy.config import values
+from dkronpy.config import histories, values
 from dkronpy.config.addresses import Address, parse_address, reachable_ip
+from dkronpy.config.choices import BACKEND_ALIASES, Backend, LogFormat, LogLevel, Profile
 from dkronpy.config.keys import About, Group, Key, Kind
 from dkronpy.config.measuring import Measuring
 from dkronpy.config.tokens import Token
@@ -27,82 +26,7 @@ LEAST_LOST_AFTER = parse_duration("10s")
 """For so long a node that is cut off may still start a run (ns), so none is taken for lost earlier."""
 
 
-class Backend(StrEnum):
-    """The key-value store that holds jobs and runs in flight."""
-
-    EMBEDDED = "embedded"
-    """SQLite in the data directory, for one server."""
-    ETCD = "etcd"
-    CONSUL = "consul"
-    ZOOKEEPER = "zookeeper"
-    REDIS = "redis"
-    DYNAMODB = "dynamodb"
-
-
-BACKEND_ALIASES = {"boltdb": "embedded", "etcdv3": "etcd", "zk": "zookeeper"}
-
-
-class Profile(StrEnum):
-    """The timing of gossip."""
-
-    LAN = "lan"
-    """Nodes in one network."""
-    WAN = "wan"
-    """Nodes far apart: slower to suspect."""
-    LOCAL = "local"
-    """Nodes on one machine: quicker."""
-
-
-class LogLevel(StrEnum):
-    """The least grave messages that are logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
-
-
-class LogFormat(StrEnum):
-    """The shape of a logged line."""
-
-    TEXT = "text"
-    """For people."""
-    JSON = "json"
-    """One object a line."""
-
-
-HISTORY_SERVERS: Final = {
-    "postgresql": "postgresql",
-    "postgres": "postgresql",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "mongodb": "mongodb",
-    "mongodb+srv": "mongodb",
-}
-"""Schemes of databases that can hold the history, and the extra whose packages each needs."""
-
-
-def _history(value: Any) -> Any:
-    """What is refused may hold a password, so none of it is shown but what comes before the first colon."""
-    if not isinstance(value, str) or value == "store":
-        return value
-    scheme, _, rest = value.partition(":")
-    if scheme in HISTORY_SERVERS:
-        if not urlsplit(value).path.strip("/"):
-            raise ValueError(f"it names no database: write {scheme}://USER:PASSWORD@HOST/DATABASE")
-        return value
-    if scheme != "sqlite":
-        raise ValueError(
-            f'"{scheme}" is not a history that is built in: '
-            "use sqlite:PATH, postgresql://…, mysql://…, mongodb://… or store"
-        )
-    if not rest:
-        raise ValueError(f'"{value}" names no file: write sqlite:PATH')
-    return f"sqlite:{values.expand(rest)}"
-
-
-def _default_history(data: dict[str, Any]) -> str:
+def _history(data: dict[str, Any]) -> str:
     embedded = data.get("backend", Backend.EMBEDDED) is Backend.EMBEDDED
     return f"sqlite:{data['data_dir'] / 'history.db'}" if embedded else "store"
 
@@ -313,7 +237,7 @@ class Settings(Measuring, BaseModel):
     ] = "dkron"
     history: Annotated[
         str,
-        BeforeValidator(_history),
+        BeforeValidator(histories.checked),
         About(
             Group.STORAGE,
             "URL",
@@ -321,7 +245,7 @@ class Settings(Measuring, BaseModel):
             "mysql://… or mongodb://…; or store for the store itself, as shared stores have it",
             "sqlite:DATA-DIR/history.db",
         ),
-    ] = Field(default_factory=_default_history, repr=False)
+    ] = Field(default_factory=_history, repr=False)
     retention_count: Annotated[
         int,
         values.whole(1, 10**9),
@@ -437,7 +361,7 @@ class Settings(Measuring, BaseModel):
     @property
     def history_server(self) -> str | None:
         """The extra for the database that holds the history."""
-        return HISTORY_SERVERS.get(self.history.partition(":")[0])
+        return histories.SERVERS.get(self.history.partition(":")[0])
 
 
 def _kind(field: FieldInfo) -> Kind:
