@@ -136,6 +136,8 @@ class Mirror:
         self.loaded = asyncio.Event()
         self.healthy = False
         """Whether the watch is connected: what is read is then no older than the watch's delay."""
+        self.gaps = 0
+        """How often everything was loaded again: the listeners were not told of the edits before that."""
         self._listeners: list[Listener] = []
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -186,6 +188,7 @@ class Mirror:
                 after = page.entries[-1].key
         events = [Event(entry.key, entry.value, entry.revision) for entry in entries]
         if self.loaded.is_set():
+            self.gaps += 1
             seen = {entry.key for entry in entries}
             self._apply([*(Event(key, None, first or 0) for key in self._held_keys() if key not in seen), *events])
         else:  # Nobody reads yet: with turns for other tasks, among them the end of the process.

@@ -72,6 +72,8 @@ class Leader:
         self._figures: FigureKeeper | None = None
         self._chores: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._stopping = False
+        self._gaps = 0
+        """Of the mirror, when the board was loaded."""
         self._absent: dict[str, float] = {}
         """Nodes that have runs in flight and no session, with since when."""
         self._starting: dict[Key, float] = {}
@@ -133,6 +135,7 @@ class Leader:
         self._figures = FigureKeeper(
             parts.history, parts.metrics.text.quantiles, self._board.states, self._board.folded.__setitem__
         )
+        self._gaps = parts.mirror.gaps
         unsubscribe = parts.mirror.subscribe(self._changed)
         for name in parts.mirror.clears:
             self._chore_clear(name)
@@ -335,10 +338,13 @@ class Leader:
             await asyncio.sleep(LOOK)
 
     async def _look_at_watch(self) -> None:
-        """Raises Deposed where the watch lags: better that another server leads."""
+        """Raises Deposed where the watch lags: better that another server leads; and where it has left edits out, which
+        are found when the board is loaded anew."""
         assert self._committer is not None, "there is a committer once one leads"
         while True:
             await self._seen(self._committer.revision)
+            if self._parts.mirror.gaps != self._gaps:
+                raise Deposed("the watch of the store was resumed too late to tell of every edit")
             await asyncio.sleep(LOOK)
 
     async def _seen(self, revision: int) -> None:

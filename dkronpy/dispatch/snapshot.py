@@ -6,33 +6,65 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dkronpy.catalog.jobs import Jobs
-from dkronpy.catalog.mirror import Mirror
+from dkronpy.catalog.mirror import Change, Mirror
 from dkronpy.model.job import Edit
 from dkronpy.model.records import Cursor
 from dkronpy.scheduling.board import Snapshot
 
 
 async def unadopted(mirror: Mirror, jobs: Jobs) -> dict[str, Sequence[Edit]]:
-    """The edits of every job that changed since its adoption, read until they cover what the mirror shows.
+    """The edits of every job that changed since its adoption, until they cover what the mirror shows.
 
-    When this returns, no time has passed since the mirror was last compared: take the snapshot at once."""
-    found: dict[str, Sequence[Edit]] = {}
-    while True:
-        missing: list[str] = []
-        for name, held in mirror.jobs.items():
-            job, state = held.value, mirror.states.get(name)
-            adopted = 0 if state is None else state.value.adopted
-            if adopted == job.since or (name in found and found[name][-1].since >= job.since):
-                continue
-            if state is None and job.since == job.created:
-                found[name] = (Edit(job.since, job=job),)
-            else:
-                missing.append(name)
-        missing.extend(name for name in mirror.states if name not in mirror.jobs and name not in found)
-        if not missing:
-            return {name: edits for name, edits in found.items() if edits}
-        for name in missing:
-            found[name] = [edit for edit in await jobs.edits(name) if edit.since >= _adopted(mirror, name)]
+    A job's edits are read once, and those that follow are taken from the watch: so this ends also where jobs are edited
+    without pause. When it returns, no time has passed since the mirror was last compared: take the snapshot at once."""
+    found: dict[str, list[Edit]] = {}
+    gaps = mirror.gaps
+
+    def changed(changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.kind == "edits" and change.name in found:
+                _add(found[change.name], change.new)
+
+    unsubscribe = mirror.subscribe(changed)
+    try:
+        while True:
+            if mirror.gaps != gaps:
+                gaps = mirror.gaps
+                found.clear()
+            missing = _missing(mirror, found)
+            if not missing:
+                return {name: edits for name, edits in found.items() if edits}
+            for name in missing:
+                later = found[name] = []
+                edits = [edit for edit in await jobs.edits(name) if edit.since >= _adopted(mirror, name)]
+                for edit in later:
+                    _add(edits, edit)
+                found[name] = edits
+    finally:
+        unsubscribe()
+
+
+def _missing(mirror: Mirror, found: dict[str, list[Edit]]) -> list[str]:
+    """The jobs whose edits have to be read; what is new with its one edit goes to `found`."""
+    missing: list[str] = []
+    for name, held in mirror.jobs.items():
+        job, state = held.value, mirror.states.get(name)
+        if job.since == (0 if state is None else state.value.adopted):
+            continue
+        edits = found.get(name)
+        if edits and edits[-1].since >= job.since:
+            continue
+        if state is None and job.since == job.created:
+            found[name] = [Edit(job.since, job=job)]
+        else:
+            missing.append(name)
+    missing.extend(name for name in mirror.states if name not in mirror.jobs and name not in found)
+    return missing
+
+
+def _add(edits: list[Edit], edit: Edit) -> None:
+    if not edits or edit.since > edits[-1].since:
+        edits.append(edit)
 
 
 def snapshot(mirror: Mirror, edits: dict[str, Sequence[Edit]], now: int) -> Snapshot:

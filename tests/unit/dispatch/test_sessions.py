@@ -9,13 +9,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import pytest
+
 from dkronpy.catalog.feed import Feed
 from dkronpy.catalog.jobs import Jobs
 from dkronpy.catalog.keys import Keys
 from dkronpy.catalog.mirror import Mirror
 from dkronpy.catalog.requests import Requests
 from dkronpy.dispatch.leader import LOOK, Leader, Parts
-from dkronpy.leadership.claim import claim
+from dkronpy.leadership.claim import Deposed, claim
 from dkronpy.metrics import Metrics
 from dkronpy.model.execution import State
 from dkronpy.model.job import Job
@@ -222,3 +224,18 @@ async def test_how_long_a_node_was_away_is_forgotten_when_it_is_back() -> None:
         absent["n1"] -= 40
         await asyncio.sleep(1.5 * LOOK)
         assert bench.history.state(again.key) is None
+
+
+async def test_a_leader_whose_watch_left_edits_out_leads_no_longer() -> None:
+    async def lead() -> None:
+        async with leading() as bench:
+            bench.store.cut()
+            bench.store.connect()
+            await bench.eventually(lambda: bench.leader._parts.mirror.gaps)
+            await asyncio.sleep(1.5 * LOOK)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await lead()
+    (deposed,) = caught.value.exceptions
+    assert isinstance(deposed, Deposed)
+    assert "resumed too late" in str(deposed)
