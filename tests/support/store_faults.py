@@ -62,18 +62,26 @@ async def soon(store: Store, key: str = "works") -> int:
 
 
 class Writers:
-    """Tasks that put one key after the other, each of which must be absent, and what they were told."""
+    """Tasks that put one key after the other, each of which must be absent, and what they were told. They rest when
+    `AHEAD` more were answered than was waited for: what a store keeps of its log has to last until the check, however
+    long a server takes to start."""
+
+    AHEAD: Final = 200
 
     def __init__(self, store: Store, count: int = 8) -> None:
         self.answered: dict[str, int] = {}
         self.refused: set[str] = set()
         self.unknown: set[str] = set()
         self._store = store
+        self._goal = 0
+        self._wanted = asyncio.Condition()
         self._tasks = [asyncio.create_task(self._write(number)) for number in range(count)]
 
     async def work(self, count: int = 11) -> None:
         """Wait until so many more of their puts were answered."""
-        goal = len(self.answered) + count
+        async with self._wanted:
+            goal = self._goal = len(self.answered) + count
+            self._wanted.notify_all()
 
         async def answered() -> bool:
             assert not any(task.done() for task in self._tasks), self._tasks
@@ -90,6 +98,8 @@ class Writers:
     async def _write(self, number: int) -> None:
         step = 0
         while True:
+            async with self._wanted:
+                await self._wanted.wait_for(lambda: len(self.answered) < self._goal + self.AHEAD)
             step += 1
             key = f"w/{number}/{step:06}"
             try:
