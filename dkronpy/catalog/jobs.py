@@ -144,7 +144,7 @@ class Jobs:
             old = None if held is None else held.value
             now = self._now()
             job = make(old)
-            if old is not None and old.source not in ("", job.source) and not take:
+            if old is not None and _owned(old, job.source, take):
                 raise Owned.job(old)
             guards = [Guard(keys.job(name), 0 if held is None else held.revision)]
             if old is not None:
@@ -203,7 +203,7 @@ class Jobs:
             if held is None:
                 raise JobNotFound(name)
             _expected(held, expect)
-            if held.value.source not in ("", source) and not take:
+            if _owned(held.value, source, take):
                 raise Owned.job(held.value)
             if children := self._mirror.children.get(name):
                 raise HasDependents(
@@ -314,7 +314,7 @@ class Jobs:
         key = self._keys.concurrency_group(name)
         while True:
             held = self._mirror.limits.get(name)
-            if held is not None and held.value.source not in ("", source) and not take:
+            if held is not None and _owned(held.value, source, take):
                 raise Owned.group(name, held.value)
             new = ConcurrencyGroup(places, description, self._now(), by, source)
             if (
@@ -328,7 +328,7 @@ class Jobs:
         `define_group`."""
         key = self._keys.concurrency_group(name)
         while (held := self._mirror.limits.get(name)) is not None:
-            if held.value.source not in ("", source) and not take:
+            if _owned(held.value, source, take):
                 raise Owned.group(name, held.value)
             if await self._commit([Guard(key, held.revision)], [Delete(key)]) is not None:
                 return True
@@ -383,3 +383,8 @@ class Jobs:
 def _expected(held: Held[Job] | None, expect: int | None) -> None:
     if expect is not None and expect != (0 if held is None else held.revision):
         raise EditConflict("", "the job has changed since it was read: read it again (the ETag names its revision)")
+
+
+def _owned(held: Job | ConcurrencyGroup, source: str, take: bool) -> bool:
+    """Whether it comes from another directory than `source` and is not to be taken over."""
+    return held.source not in ("", source) and not take
